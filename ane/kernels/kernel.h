@@ -1,0 +1,50 @@
+// One description of a kernel drives everything: staging, the MIL program, benchmarks, validation, sweeps, reports.
+//
+// To add a kernel: one file here with its layout and its program, one line in registry.cpp, one function in
+// reference/kernels.cpp. A kernel from outside the tree is added to a KernelRegistry value with add().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ane/mil/builder.h"
+#include "ane/model_shape.h"
+#include "ane/packed_layout.h"
+#include "ane/variant.h"
+
+namespace aneval::ane {
+
+/// What a kernel is instantiated for. ic and oc are used by the generic dynamic matmul only.
+struct KernelConfig {
+  ModelShape shape;
+  Variant variant;
+  std::int64_t ic = 0, oc = 0;
+};
+
+struct KernelSpec {
+  std::string name;     // "sdpaFwd"
+  std::string summary;  // one line for `aneval list kernels`
+  std::function<PackedLayout(const KernelConfig&)> layout;
+  /// Takes the layout it was given, so that offsets are stated once.
+  std::function<mil::BuiltProgram(const KernelConfig&, const PackedLayout&)> program;
+};
+
+class KernelRegistry {
+ public:
+  /// The ten kernels of a layer, in the order of a training step, and the generic dynamic matmul.
+  static KernelRegistry builtin();
+
+  /// Errors: the name exists already.
+  void add(KernelSpec spec);
+  /// Errors: unknown name, with the nearest known one.
+  const KernelSpec& find(std::string_view name) const;
+  const std::vector<KernelSpec>& all() const { return specs_; }
+
+ private:
+  std::vector<KernelSpec> specs_;
+};
+
+}  // namespace aneval::ane

@@ -1,0 +1,77 @@
+// Writes a program operation by operation; result types are inferred, so that a kernel states shapes once, in its
+// layout. Constants keep their exact values beside the fp16 ones: the error analysis needs to know what rounding them
+// did.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ane/mil/program.h"
+#include "ane/weight_blob.h"
+
+namespace aneval::mil {
+
+/// Handle of a value of the function being built.
+struct Value {
+  std::string id;
+  TensorType type;
+};
+
+/// A finished program: the graph, its text in one dialect, its weight files, and the exact values of its fp16
+/// constants by SSA identifier.
+struct BuiltProgram {
+  Program graph;
+  std::string text;
+  ane::WeightFiles weights;
+  std::map<std::string, std::vector<double>, std::less<>> exact_constants;
+};
+
+class Builder {
+ public:
+  Builder();
+
+  Value input(std::string_view name, Shape shape, DType dtype = DType::fp16);
+
+  // Constants. Equal scalar and small constants are shared.
+  Value scalar(double value, std::string_view name);               // fp16
+  Value ints(std::initializer_list<std::int64_t> values, std::string_view name);
+  Value ints(const Shape& values, std::string_view name);
+  Value boolean(bool value);
+  Value text(std::string_view value, std::string_view name);
+  /// An fp16 tensor in its own weight file `weights/<name>.bin`.
+  Value weights(std::string_view name, Shape shape, std::span<const double> exact);
+
+  // Operations; `name` is the SSA identifier of the result (made unique when taken).
+  Value slice(const Value& x, const Shape& begin, const Shape& size, std::string_view name);
+  Value reshape(const Value& x, Shape shape, std::string_view name);
+  Value transpose(const Value& x, const Shape& perm, std::string_view name);
+  Value matmul(const Value& x, const Value& y, bool transpose_x, bool transpose_y, std::string_view name);
+  Value add(const Value& x, const Value& y, std::string_view name);
+  Value sub(const Value& x, const Value& y, std::string_view name);
+  Value mul(const Value& x, const Value& y, std::string_view name);
+  Value softmax(const Value& x, std::int64_t axis, std::string_view name);
+  Value sigmoid(const Value& x, std::string_view name);
+  Value reduce_sum(const Value& x, const Shape& axes, bool keep_dims, std::string_view name);
+  Value concat(const std::vector<Value>& values, std::int64_t axis, bool interleave, std::string_view name);
+  /// Any other operation of the table in ops.h.
+  Value op(std::string_view op, std::vector<std::pair<std::string, Value>> arguments, std::string_view name);
+
+  /// Ends the function with one result, renames it `result_name` and prints the text.
+  BuiltProgram finish(const Value& result, std::string_view result_name);
+
+ private:
+  std::string unique(std::string_view name);
+  Value append(Operation operation);
+
+  Function function_;
+  ane::WeightFiles weights_;
+  std::map<std::string, std::vector<double>, std::less<>> exact_;
+  std::unordered_map<std::string, std::string> shared_;  // literal text -> identifier
+  std::unordered_map<std::string, int> used_;            // identifier -> next suffix
+};
+
+}  // namespace aneval::mil

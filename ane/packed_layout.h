@@ -1,0 +1,98 @@
+// Where every tensor of a kernel lies on its surfaces: the slots of the packed input and the blocks of the output.
+// The only place that knows offsets and padding. Staging, MIL slices, reading and the reference's inputs all come from
+// here, so they cannot disagree.
+//
+//   input surface  fp16 [1, C, 1, W]       slots along the width                    or along the channels
+//   row d:         | xn: S | wq_t: Q | wk_t: K | wv_t: K |                           q / k_tiled / v_tiled / da, W = S
+//   output surface fp16 [1, C', 1, S]      blocks along the channels: attn / q_rope / k_rope / v / xn
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ane/model_shape.h"
+#include "ane/variant.h"
+
+namespace aneval::ane {
+
+/// A logical axis of `groups` runs of `run` elements each, stored with every run padded to `padded_run`. A plain axis
+/// is one run; the channels of Q are `heads` runs of head_dim lanes, because padding a head pads its lanes.
+struct Axis {
+  std::int64_t groups = 1;
+  std::int64_t run = 0;
+  std::int64_t padded_run = 0;
+
+  std::int64_t size() const { return groups * run; }                 // logical elements
+  std::int64_t padded_size() const { return groups * padded_run; }   // elements on the surface
+  bool padded() const { return run != padded_run; }
+  /// Position on the surface of logical element i.
+  std::int64_t place(std::int64_t i) const { return (i / run) * padded_run + i % run; }
+
+  bool operator==(const Axis&) const = default;
+};
+
+/// The axes of a model under a variant.
+struct Axes {
+  Axis dim, hidden, q, kv, seq;
+  Axis head_queries;         // the H·S rows of probs and dp
+  std::int64_t head_dim = 0; // padded lanes of one head
+
+  static Axes of(const ModelShape& shape, const Variant& variant);
+};
+
+/// An axis of n elements, padded as the variant says.
+Axis make_axis(std::int64_t n, const Variant& variant, std::int64_t groups = 1);
+
+enum class SlotKind { activation, weight };
+
+/// One slot of an input surface: a logical matrix [channels, width]. A weight slot also says which model tensor it is
+/// staged from: that tensor in its natural orientation, transposed when the slot holds its transpose, times `scale`.
+struct Slot {
+  std::string name;
+  SlotKind kind = SlotKind::activation;
+  Axis channels, width;
+  std::string weight;       // "wq"; empty for activations
+  bool transposed = false;
+  double scale = 1.0;       // 1/sqrt(h) for a folded Wq, rounded once, from fp32
+  std::int64_t channel_offset = 0, width_offset = 0;  // on the surface, set by PackedLayout
+};
+
+/// One block of an output surface: a logical matrix [channels, S].
+struct Block {
+  std::string name;
+  Axis channels, width;
+  std::int64_t channel_offset = 0;
+};
+
+class PackedLayout {
+ public:
+  /// Slots side by side along the last axis; all have the same channels. `packing` orders activations and weights,
+  /// each kind keeping the order given.
+  static PackedLayout along_width(std::vector<Slot> slots, std::vector<Block> blocks, Packing packing);
+  /// Slots one below the other along the channels; all have the same width.
+  static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks);
+
+  const std::vector<Slot>& slots() const { return slots_; }      // in the order of the surface
+  const std::vector<Block>& blocks() const { return blocks_; }
+  /// Errors: an unknown name, with the names that exist.
+  const Slot& slot(std::string_view name) const;
+  const Block& block(std::string_view name) const;
+
+  std::int64_t input_channels() const { return input_channels_; }
+  std::int64_t input_width() const { return input_width_; }
+  std::int64_t output_channels() const { return output_channels_; }
+  std::int64_t output_width() const { return output_width_; }
+  std::int64_t input_bytes() const { return 2 * input_channels_ * input_width_; }
+  std::int64_t output_bytes() const { return 2 * output_channels_ * output_width_; }
+
+ private:
+  PackedLayout(std::vector<Slot> slots, std::vector<Block> blocks);
+
+  std::vector<Slot> slots_;
+  std::vector<Block> blocks_;
+  std::int64_t input_channels_ = 0, input_width_ = 0, output_channels_ = 0, output_width_ = 0;
+};
+
+}  // namespace aneval::ane

@@ -1,0 +1,55 @@
+// A variant: the choices that change a kernel's layout, program or mathematics without changing what a layer means.
+// A value in a case, so that a sweep is a product of values. To add a choice: an enum, a member, a row in variant.cpp.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace aneval::ane {
+
+/// Key/value head of query head j: grouped j / R (Hugging Face), cyclic j mod G in every kernel, cyclic_fwd cyclic in
+/// sdpaFwd only: the defect of the seed project, kept so that it can be shown to be found.
+enum class HeadMap { grouped, cyclic, cyclic_fwd };
+/// Where 1/sqrt(h) is applied: as a multiplication in the programs, or folded into the staged Wq.
+enum class ScoreScale { multiply, folded };
+/// Order of the slots along the last axis.
+enum class Packing { acts_first, weights_first };
+/// How sdpaBwd2 sums a row: reduce_sum, or a matmul with a vector of ones (the wide accumulator).
+enum class RowSum { reduce, matmul };
+/// multiple_of_32: every slot width, every contraction and S rounded up to a multiple of 32.
+enum class Pad { none, multiple_of_32 };
+
+struct Variant {
+  HeadMap head_map = HeadMap::grouped;
+  ScoreScale score_scale = ScoreScale::multiply;
+  Packing packing = Packing::acts_first;
+  RowSum row_sum = RowSum::reduce;
+  Pad pad = Pad::none;
+
+  bool operator==(const Variant&) const = default;
+};
+
+/// One choice: its key, its values (the first is the default) and what it trades.
+struct VariantChoice {
+  std::string_view key;
+  std::vector<std::string_view> values;
+  std::string_view trade;
+  std::function<std::size_t(const Variant&)> get;
+  std::function<void(Variant&, std::size_t)> set;
+};
+
+const std::vector<VariantChoice>& variant_choices();
+
+/// "key=value;key=value" of everything that differs from the default, in table order; "default" when nothing does.
+std::string variant_text(const Variant& variant);
+
+/// Reads what variant_text writes, any order. Errors name the unknown key or value and the nearest known one.
+Variant parse_variant(std::string_view text);
+
+/// Applies one key=value.
+void set_choice(Variant& variant, std::string_view key, std::string_view value);
+
+}  // namespace aneval::ane

@@ -1,0 +1,45 @@
+# How every target of the project is built: one function for libraries, one for tests.
+
+# -ffp-contract=off: a compiler that may or may not fuse a*b+c gives other bits per CPU and per version. Where the
+# code wants a fused multiply-add it says so (Eigen and Highway use intrinsics and keep theirs).
+add_library(aneval_options INTERFACE)
+target_compile_features(aneval_options INTERFACE cxx_std_20)
+target_include_directories(aneval_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(aneval_options INTERFACE EIGEN_DONT_PARALLELIZE)
+target_compile_options(aneval_options INTERFACE -ffp-contract=off)
+target_link_libraries(aneval_options INTERFACE Threads::Threads)
+if(ANEVAL_NATIVE)
+  target_compile_options(aneval_options INTERFACE -march=native)
+endif()
+if(ANEVAL_SANITIZE)
+  target_compile_options(aneval_options INTERFACE -fsanitize=${ANEVAL_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(aneval_options INTERFACE -fsanitize=${ANEVAL_SANITIZE})
+endif()
+
+add_library(aneval_warnings INTERFACE)
+target_compile_options(aneval_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion
+                       $<$<BOOL:${ANEVAL_WERROR}>:-Werror>)
+
+# aneval_library(NAME SOURCES a.cpp … [LINK lib …])
+function(aneval_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(aneval_${name} STATIC ${ARG_SOURCES})
+  add_library(aneval::${name} ALIAS aneval_${name})
+  target_link_libraries(aneval_${name} PUBLIC aneval_options ${ARG_LINK} PRIVATE aneval_warnings ${ARG_PRIVATE_LINK})
+  set_target_properties(aneval_${name} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
+
+# aneval_test(NAME SOURCES a_test.cpp … LINK lib …): one executable per folder, registered test by test with CTest.
+function(aneval_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${ARG_LINK} aneval_warnings GTest::gmock GTest::gtest_main)
+  set_target_properties(${name}_test PROPERTIES CXX_EXTENSIONS OFF)
+  include(GoogleTest)
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+                       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600)
+endfunction()

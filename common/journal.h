@@ -1,0 +1,34 @@
+// An append-only file of lines, each on the disk before append() returns: what was finished is never lost or repeated,
+// whatever kills the process. One process at a time (advisory lock).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace aneval {
+
+class Journal {
+ public:
+  /// Opens or creates the file and locks it. A last line without its line feed is the trace of a crash: it is cut off,
+  /// and repaired() tells. Errors: locked by another process, not writable.
+  explicit Journal(std::filesystem::path file);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  /// The complete lines the file had when it was opened.
+  const std::vector<std::string>& lines() const { return lines_; }
+  bool repaired() const { return repaired_; }
+  /// One line without a line feed in it. Written with one write() and fsynced.
+  void append(std::string_view line);
+
+ private:
+  std::filesystem::path file_;
+  int descriptor_ = -1;
+  std::vector<std::string> lines_;
+  bool repaired_ = false;
+};
+
+}  // namespace aneval

@@ -1,0 +1,31 @@
+// The safetensors format: u64 header length, JSON header {name: {dtype, shape, data_offsets}}, data, little endian.
+// This module knows bytes and types, not numbers: widening fp16 is ane/half's business.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/tensor.h"
+
+namespace aneval {
+
+struct StoredTensor {
+  std::string dtype;  // "F32", "F16", "BF16", "I32", …
+  std::vector<std::int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
+
+/// Errors name the file and the tensor: truncated, a header length beyond the file or above 100 MB, malformed JSON,
+/// unknown dtype, negative or overflowing shape, offsets outside the file, of the wrong size, or overlapping.
+StoredTensors read_safetensors(const std::filesystem::path& file);
+StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name);
+
+/// F32 tensors, names in order, atomically.
+void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors);
+
+}  // namespace aneval

@@ -1,0 +1,28 @@
+// The types of the reference. Templated on the scalar: float is the reference that users see, double certifies it.
+#pragma once
+
+#include <Eigen/Dense>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "ane/model_shape.h"
+
+namespace aneval::reference {
+
+/// Activations [channels, S], weights [out, in], vectors [n, 1]; row-major as in files.
+template <class T>
+using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class T>
+using Matrices = std::map<std::string, Matrix<T>, std::less<>>;
+
+/// Choices that change what is computed, not how.
+struct Options {
+  /// Query head j reads key/value head j mod G instead of j / R.
+  bool cyclic_heads = false;
+  /// 1/sqrt(h) is part of the q that kernels see: scores are not scaled again.
+  bool folded_scale = false;
+};
+
+}  // namespace aneval::reference
