@@ -11,12 +11,12 @@
 namespace aneval {
 
 struct Environment {
-  std::string version;      // of aneval
-  std::string commit;       // short hash at configure time, "+dirty" appended, "unknown" outside a checkout
-  std::string build;        // preset, compiler, SIMD level: "release-gcc12-avx512"
-  std::string chip;         // "Apple M4 Max", or the CPU's name
-  std::string os;           // "macOS 26.3.1 (25D2128)", "Linux 6.1 Debian 12"
-  std::string machine;      // --machine-label, else a random label made once and kept in the user's configuration
+  std::string version;  // of aneval
+  std::string commit;   // short hash at configure time, "+dirty" appended, "unknown" outside a checkout
+  std::string build;    // preset, compiler, SIMD level: "release-gcc12-avx512"
+  std::string chip;     // "Apple M4 Max", or the CPU's name
+  std::string os;       // "macOS 26.3.1 (25D2128)", "Linux 6.1 Debian 12"
+  std::string machine;  // --machine-label, else a random label made once and kept in the user's configuration
   int processors = 0;
   double memory_gib = 0;
   bool virtual_machine = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -11,16 +12,18 @@
 
 namespace aneval {
 
-/// Errors: cannot open or read, is a folder, is larger than `limit_bytes`.
+/// Errors (exit code 2): cannot open or read, is a folder, is larger than `limit_bytes`.
 std::vector<std::byte> read_file(const std::filesystem::path& file, std::uintmax_t limit_bytes = UINTMAX_MAX);
 std::string read_text_file(const std::filesystem::path& file, std::uintmax_t limit_bytes = UINTMAX_MAX);
 
-/// Atomic: readers see the old content or the new, also after a crash. "-" as file writes to standard output.
+/// Atomic: readers see the old content or the new, also after a crash. "-" as file writes to standard output. A link
+/// stays a link; a device or pipe is written in place. New files have the permissions that the umask leaves.
 /// Errors (exit code 3: the output became impossible after the start): folder missing, not writable, disk full.
 void write_file(const std::filesystem::path& file, std::span<const std::byte> content);
 void write_file(const std::filesystem::path& file, std::string_view content);
 
-/// Checks before any work that `file` can be created: an input_error (exit code 2) naming the folder otherwise.
+/// Checks before any work, by creating and removing a temporary file, that `file` can be created: an input_error (exit
+/// code 2) naming the folder otherwise.
 void check_writable(const std::filesystem::path& file);
 
 }  // namespace aneval

@@ -16,9 +16,9 @@ inline constexpr int kRecordSchema = 1;
 
 /// Column names in file order.
 inline constexpr std::array<std::string_view, 28> kRecordColumns = {
-    "schema",  "run_id",  "proc", "time_utc", "commit", "build", "machine", "chip", "family", "os",
-    "backend", "profile", "model", "seq",     "layer",  "kernel", "variant", "case", "item",  "phase",
-    "metric",  "unit",    "step", "rep",      "status", "reason", "value",   "text"};
+    "schema",  "run_id",  "proc",  "time_utc", "commit", "build",  "machine", "chip", "family", "os",
+    "backend", "profile", "model", "seq",      "layer",  "kernel", "variant", "case", "item",   "phase",
+    "metric",  "unit",    "step",  "rep",      "status", "reason", "value",   "text"};
 
 /// How a measurement ended. Anything but ok carries a reason.
 enum class Status {

@@ -21,11 +21,12 @@ struct StoredTensor {
 using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 
 /// Errors name the file and the tensor: truncated, a header length beyond the file or above 100 MB, malformed JSON,
-/// unknown dtype, negative or overflowing shape, offsets outside the file, of the wrong size, or overlapping.
+/// unknown dtype, negative or overflowing shape, offsets outside the file, of the wrong size, or overlapping, a name
+/// that appears twice, bytes that belong to no tensor (the format forbids holes). `__metadata__` is skipped.
 StoredTensors read_safetensors(const std::filesystem::path& file);
 StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name);
 
-/// F32 tensors, names in order, atomically.
+/// F32 tensors, names in order, atomically. Throws std::logic_error when a shape and its data disagree.
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors);
 
 }  // namespace aneval

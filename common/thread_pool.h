@@ -21,8 +21,8 @@ class ThreadPool {
   int threads() const;
 
   /// Calls body(begin, end) for consecutive chunks of [0, n) of `chunk` elements (the last may be shorter), on all
-  /// threads, and returns when all are done. The first exception thrown by a body is rethrown here; the remaining chunks
-  /// are skipped. Called from within a body it runs on the calling thread.
+  /// threads, and returns when all are done. The first exception thrown by a body is rethrown here; the remaining
+  /// chunks are skipped. Called from within a body it runs on the calling thread.
   void parallel_for(std::int64_t n, std::int64_t chunk, const std::function<void(std::int64_t, std::int64_t)>& body);
 
  private:

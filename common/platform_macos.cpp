@@ -1,0 +1,58 @@
+// macOS: sysctl and dyld (platform.h).
+#include <fmt/format.h>
+#include <mach-o/dyld.h>
+#include <sys/sysctl.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "common/error.h"
+#include "common/platform.h"
+#include "common/worker.h"
+
+namespace aneval {
+namespace {
+
+std::string sysctl_text(const char* name) {
+  std::size_t bytes = 0;
+  if (::sysctlbyname(name, nullptr, &bytes, nullptr, 0) != 0 || bytes == 0) return "unknown";
+  std::string text(bytes, '\0');
+  if (::sysctlbyname(name, text.data(), &bytes, nullptr, 0) != 0) return "unknown";
+  return text.c_str();  // the length counts the closing NUL
+}
+
+/// Integers come in 4 or 8 bytes, depending on the name.
+std::int64_t sysctl_integer(const char* name) {
+  std::int64_t value = 0;
+  std::size_t bytes = sizeof value;
+  if (::sysctlbyname(name, &value, &bytes, nullptr, 0) != 0) return 0;
+  return bytes == sizeof value ? value : static_cast<std::int32_t>(value & 0xFFFFFFFF);
+}
+
+}  // namespace
+
+PlatformFacts platform_facts() {
+  PlatformFacts facts;
+  facts.chip = sysctl_text("machdep.cpu.brand_string");
+  facts.os = fmt::format("macOS {} ({})", sysctl_text("kern.osproductversion"), sysctl_text("kern.osversion"));
+  facts.memory_gib = static_cast<double>(sysctl_integer("hw.memsize")) / (1 << 30);
+  facts.virtual_machine = sysctl_integer("kern.hv_vmm_present") != 0;
+  return facts;
+}
+
+std::filesystem::path configuration_folder_in_home() {
+  return std::filesystem::path("Library") / "Application Support";
+}
+
+std::string executable_path() {
+  std::uint32_t bytes = 0;
+  ::_NSGetExecutablePath(nullptr, &bytes);
+  std::string path(bytes, '\0');
+  if (::_NSGetExecutablePath(path.data(), &bytes) != 0)
+    throw refusal("executable", "its path is unknown", "start it by its full path");
+  std::error_code error;
+  const std::filesystem::path resolved = std::filesystem::canonical(path.c_str(), error);
+  return error ? std::string(path.c_str()) : resolved.string();
+}
+
+}  // namespace aneval
