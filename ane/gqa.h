@@ -10,11 +10,11 @@
 
 namespace aneval::ane {
 
-/// Key/value head of query head j.
+/// Key/value head of query head j on the CPU: cyclic_fwd counts as grouped, because only sdpaFwd's program is cyclic
+/// then.
 std::int64_t kv_head_of(const ModelShape& shape, HeadMap map, std::int64_t query_head);
 
-/// [K, S] -> [Q, S]: every query head gets a copy of its key/value head. cyclic_fwd tiles as grouped: the seed
-/// project's CPU side is grouped.
+/// [K, S] -> [Q, S]: every query head gets a copy of its key/value head.
 void tile_kv(const ModelShape& shape, HeadMap map, std::span<const float> kv, std::span<float> full);
 
 /// [Q, S] -> [K, S]: the sum over the query heads of each key/value head, in ascending order of query heads.

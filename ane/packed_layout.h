@@ -24,8 +24,8 @@ struct Axis {
   std::int64_t run = 0;
   std::int64_t padded_run = 0;
 
-  std::int64_t size() const { return groups * run; }                 // logical elements
-  std::int64_t padded_size() const { return groups * padded_run; }   // elements on the surface
+  std::int64_t size() const { return groups * run; }                // logical elements
+  std::int64_t padded_size() const { return groups * padded_run; }  // elements on the surface
   bool padded() const { return run != padded_run; }
   /// Position on the surface of logical element i.
   std::int64_t place(std::int64_t i) const { return (i / run) * padded_run + i % run; }
@@ -33,11 +33,13 @@ struct Axis {
   bool operator==(const Axis&) const = default;
 };
 
-/// The axes of a model under a variant.
+/// The axes of a model under a variant. The lanes of a head are one run when RoPE rotates neighbours (the lanes 2i and
+/// 2i+1 stay neighbours in a padded head), and two runs of h/2 when it rotates halves: q is then {2H, h/2, h'/2}, so
+/// that partners lie h'/2 apart in a padded head as the program rotates it.
 struct Axes {
   Axis dim, hidden, q, kv, seq;
-  Axis head_queries;         // the H·S rows of probs and dp
-  std::int64_t head_dim = 0; // padded lanes of one head
+  Axis head_queries;          // the H·S rows of probs and dp
+  std::int64_t head_dim = 0;  // padded lanes of one head
 
   static Axes of(const ModelShape& shape, const Variant& variant);
 };
@@ -52,10 +54,10 @@ enum class SlotKind { activation, weight };
 struct Slot {
   std::string name;
   SlotKind kind = SlotKind::activation;
-  Axis channels, width;
-  std::string weight;       // "wq"; empty for activations
+  Axis channels = {}, width = {};
+  std::string weight = {};  // "wq"; empty for activations
   bool transposed = false;
-  double scale = 1.0;       // 1/sqrt(h) for a folded Wq, rounded once, from fp32
+  double scale = 1.0;                                 // 1/sqrt(h) for a folded Wq, rounded once, from fp32
   std::int64_t channel_offset = 0, width_offset = 0;  // on the surface, set by PackedLayout
 };
 
@@ -74,7 +76,7 @@ class PackedLayout {
   /// Slots one below the other along the channels; all have the same width.
   static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks);
 
-  const std::vector<Slot>& slots() const { return slots_; }      // in the order of the surface
+  const std::vector<Slot>& slots() const { return slots_; }  // in the order of the surface
   const std::vector<Block>& blocks() const { return blocks_; }
   /// Errors: an unknown name, with the names that exist.
   const Slot& slot(std::string_view name) const;

@@ -1,0 +1,72 @@
+// The table of choices, and their texts.
+#include "ane/variant.h"
+
+#include <algorithm>
+
+#include "common/names.h"
+
+namespace aneval::ane {
+namespace {
+
+/// Values are listed in the order of the enum.
+template <class Enum>
+VariantChoice choice(std::string_view key, Enum Variant::* member, std::vector<std::string_view> values,
+                     std::string_view trade) {
+  return {key, std::move(values), trade,
+          [member](const Variant& variant) { return static_cast<std::size_t>(variant.*member); },
+          [member](Variant& variant, std::size_t value) { variant.*member = static_cast<Enum>(value); }};
+}
+
+std::vector<std::string> texts(const std::vector<std::string_view>& names) { return {names.begin(), names.end()}; }
+
+}  // namespace
+
+const std::vector<VariantChoice>& variant_choices() {
+  static const std::vector<VariantChoice> choices = {
+      choice("head_map", &Variant::head_map, {"grouped", "cyclic", "cyclic_fwd"},
+             "key/value head of query head j: j / R as Hugging Face's weights want, j mod G for models trained that "
+             "way, or j mod G in sdpaFwd alone, which is a defect kept to be found"),
+      choice(
+          "score_scale", &Variant::score_scale, {"multiply", "folded"},
+          "1/sqrt(h) as a multiplication of the scores, or staged into Wq: fewer operations, exact only for h = 4^n"),
+      choice("packing", &Variant::packing, {"acts_first", "weights_first"},
+             "order of the slots along the width: decides which part of a row an activation update touches"),
+      choice("row_sum", &Variant::row_sum, {"reduce", "matmul"},
+             "how sdpaBwd2 sums a row: reduce_sum, or a matmul with ones, which has the wider accumulator"),
+      choice("pad", &Variant::pad, {"none", "32"},
+             "axes as they are, or rounded up to multiples of 32: larger surfaces, but any shape fits the engine"),
+  };
+  return choices;
+}
+
+std::string variant_text(const Variant& variant) {
+  std::string text;
+  for (const VariantChoice& choice : variant_choices()) {
+    const std::size_t value = choice.get(variant);
+    if (value == 0) continue;
+    if (!text.empty()) text += ';';
+    text.append(choice.key).append("=").append(choice.values[value]);
+  }
+  return text.empty() ? "default" : text;
+}
+
+Variant parse_variant(std::string_view text) {
+  Variant variant;
+  if (text.empty() || text == "default") return variant;
+  for (const auto& [key, value] : parse_pairs(text, "variant")) set_choice(variant, key, value);
+  return variant;
+}
+
+void set_choice(Variant& variant, std::string_view key, std::string_view value) {
+  std::vector<std::string> keys;
+  for (const VariantChoice& choice : variant_choices()) {
+    keys.emplace_back(choice.key);
+    if (choice.key != key) continue;
+    const auto found = std::find(choice.values.begin(), choice.values.end(), value);
+    if (found == choice.values.end()) unknown_name("variant " + std::string(key), value, texts(choice.values));
+    return choice.set(variant, static_cast<std::size_t>(found - choice.values.begin()));
+  }
+  unknown_name("variant", key, keys);
+}
+
+}  // namespace aneval::ane
