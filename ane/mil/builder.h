@@ -4,10 +4,12 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ane/mil/program.h"
@@ -30,6 +32,8 @@ struct BuiltProgram {
   std::map<std::string, std::vector<double>, std::less<>> exact_constants;
 };
 
+/// Errors of all functions are input_errors that name the value: arguments that the operation does not take (with the
+/// shapes), names that are no identifiers, constants that fp16 cannot hold, a wrong number of values.
 class Builder {
  public:
   Builder();
@@ -37,7 +41,8 @@ class Builder {
   Value input(std::string_view name, Shape shape, DType dtype = DType::fp16);
 
   // Constants. Equal scalar and small constants are shared.
-  Value scalar(double value, std::string_view name);               // fp16
+  Value scalar(double value, std::string_view name);         // fp16
+  Value integer(std::int64_t value, std::string_view name);  // int32, rank 0
   Value ints(std::initializer_list<std::int64_t> values, std::string_view name);
   Value ints(const Shape& values, std::string_view name);
   Value boolean(bool value);
@@ -57,21 +62,24 @@ class Builder {
   Value sigmoid(const Value& x, std::string_view name);
   Value reduce_sum(const Value& x, const Shape& axes, bool keep_dims, std::string_view name);
   Value concat(const std::vector<Value>& values, std::int64_t axis, bool interleave, std::string_view name);
-  /// Any other operation of the table in ops.h.
+  /// Any other operation of the table in ops.h. A repeated key makes a tuple (concat's values).
   Value op(std::string_view op, std::vector<std::pair<std::string, Value>> arguments, std::string_view name);
 
-  /// Ends the function with one result, renames it `result_name` and prints the text.
+  /// Ends the function with one result, renames it `result_name` (another value of that name gives way) and prints the
+  /// text in the modern dialect. The result is that of an operation. The builder is spent afterwards.
   BuiltProgram finish(const Value& result, std::string_view result_name);
 
  private:
   std::string unique(std::string_view name);
   Value append(Operation operation);
+  Value constant(Literal literal, std::string_view name, std::string_view sharing_key);
+  void rename(std::string from, const std::string& to);
 
   Function function_;
   ane::WeightFiles weights_;
   std::map<std::string, std::vector<double>, std::less<>> exact_;
-  std::unordered_map<std::string, std::string> shared_;  // literal text -> identifier
-  std::unordered_map<std::string, int> used_;            // identifier -> next suffix
+  std::unordered_map<std::string, Value> shared_;  // what distinguishes a constant -> its value
+  std::unordered_map<std::string, int> used_;      // identifier -> next suffix
 };
 
 }  // namespace aneval::mil

@@ -21,10 +21,14 @@ struct Finding {
   std::string text;
 };
 
-/// `weights` may be null: blobs are then not looked at.
+/// In the order of the text. One mistake gives one finding: what depends on a wrong value is not judged by it.
+/// `weights` may be null: blobs are then not looked at. Rules: no-main, duplicate-function, duplicate-parameter,
+/// duplicate-identifier, undefined-identifier, result-undefined, unknown-op, missing-argument, unknown-argument,
+/// duplicate-argument, bad-argument, non-constant-argument, type-mismatch, bad-constant (number of values, values
+/// outside their type), bad-blob, bad-attribute; warning: unknown-attribute.
 std::vector<Finding> check(const Program& program, const ane::WeightFiles* weights);
 
-/// "FILE:LINE:COL: error|warning: text"
+/// "FILE:LINE:COL: error|warning: text [rule]"
 std::string finding_text(const Program& program, const Finding& finding);
 
 /// Throws an input_error with the first error found and the number of further ones.

@@ -22,18 +22,25 @@ std::int64_t dtype_bytes(DType dtype);
 
 using Shape = std::vector<std::int64_t>;
 
-/// A scalar has rank 0 and `scalar` true: `fp16` is written differently from `tensor<fp16, []>`, and means the same.
+/// No tensor has more elements: counts and byte sizes of legal shapes never overflow 64 bits.
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
+
+/// The number of elements; empty when a dimension is not positive or the product exceeds kMaxElements.
+std::optional<std::int64_t> element_count(const Shape& shape);
+
+/// A scalar has rank 0: `fp16` (modern dialect) and `tensor<fp16, []>` (legacy) are the same type.
 struct TensorType {
   DType dtype = DType::fp16;
   Shape shape;
 
+  /// Errors: a dimension that is not positive, more than kMaxElements.
   std::int64_t elements() const;
   bool operator==(const TensorType&) const = default;
 };
 
 std::string type_text(const TensorType& type);  // "tensor<fp16, [1, 768, 1, 256]>", "fp16"
 
-/// Where something stands in its text, 1-based; 0 when it was built, not parsed.
+/// Where something stands in its text, 1-based, columns in bytes; 0 when it was built, not parsed.
 struct Location {
   int line = 0, column = 0;
 };
@@ -45,7 +52,8 @@ struct BlobFile {
   bool operator==(const BlobFile&) const = default;
 };
 
-/// A literal. Numbers of any dtype are held as double, which is exact for fp16, fp32, int32 and smaller.
+/// A literal. Numbers of any dtype are held as double, which is exact for fp16, fp32, int32 and smaller; the parser and
+/// the builder round to the dtype, so that an fp16 literal holds an fp16 number. bool is 0 or 1.
 struct Literal {
   TensorType type;
   std::variant<std::vector<double>, std::string, BlobFile> value;
@@ -73,7 +81,7 @@ struct Operation {
   TensorType type;     // declared type of the result
   std::vector<Argument> arguments;
   std::vector<Attribute> attributes;
-  Location location;
+  Location location;  // of the statement's first token
 
   const Argument* find(std::string_view key) const;
   const Attribute* attribute(std::string_view key) const;
@@ -92,6 +100,7 @@ struct Function {
   std::vector<Operation> operations;
   std::vector<std::string> results;
   Location location;
+  Location results_location;
 
   const Operation* find(std::string_view identifier) const;
 };
@@ -102,11 +111,12 @@ struct Program {
   std::vector<Function> functions;
   std::string file = "<built>";  // named in messages
 
-  /// The function that runs: "main", or the only one.
+  /// The function that runs: "main", or the only one. Errors: neither.
   const Function& main() const;
 };
 
-/// 2·M·N·K summed over the matmul and conv operations of a function, with their batches. Multiplications of padding count too.
+/// 2·M·N·K summed over the matmul and conv operations of a function, with their batches; multiplications of padding
+/// count too. Takes a function that check() accepts: throws InferenceError (ops.h) otherwise.
 double matmul_flops(const Function& function);
 
 }  // namespace aneval::mil
