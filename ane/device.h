@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "ane/surface.h"
 #include "ane/weight_blob.h"
@@ -42,13 +43,21 @@ class Executable {
   virtual ~Executable() = default;
   const std::string& name() const { return name_; }
   const std::string& program_hash() const { return program_hash_; }
+  std::size_t input_bytes() const { return input_bytes_; }
+  std::size_t output_bytes() const { return output_bytes_; }
 
  protected:
-  Executable(std::string name, std::string program_hash)
-      : name_(std::move(name)), program_hash_(std::move(program_hash)) {}
+  Executable(const ProgramSource& source, std::string program_hash)
+      : name_(source.name),
+        program_hash_(std::move(program_hash)),
+        input_bytes_(source.input_bytes),
+        output_bytes_(source.output_bytes) {}
 
  private:
+  friend class Device;
   std::string name_, program_hash_;
+  std::size_t input_bytes_, output_bytes_;
+  bool loaded_ = false;
 };
 
 /// One program bound to one input and one output surface. Keeps all three alive. A layer has its own requests on its

@@ -1,0 +1,229 @@
+// Layouts against sizes worked out by hand, and programs against the checker, for every kernel and variant.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <map>
+
+#include "ane/kernels/kernel.h"
+#include "ane/mil/checker.h"
+#include "ane/mil/ops.h"
+#include "ane/mil/text.h"
+#include "common/error.h"
+
+namespace aneval::ane {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+ModelShape preset(const std::string& name) { return load_model_shape(name); }
+
+KernelConfig config_of(const KernelSpec& spec, const ModelShape& shape, const Variant& variant = {}) {
+  KernelConfig config{shape, variant};
+  if (spec.name == "dynMatmul") config.ic = shape.dim, config.oc = shape.hidden;
+  return config;
+}
+
+std::vector<std::string> slot_names(const PackedLayout& layout) {
+  std::vector<std::string> names;
+  for (const Slot& slot : layout.slots()) names.push_back(slot.name);
+  return names;
+}
+
+std::vector<std::string> block_names(const PackedLayout& layout) {
+  std::vector<std::string> names;
+  for (const Block& block : layout.blocks()) names.push_back(block.name);
+  return names;
+}
+
+TEST(Registry, HoldsTheTenKernelsOfALayerAndTheGenericMatmul) {
+  std::vector<std::string> names;
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
+  EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
+                                 "sdpaBwd2", "qBwd", "kvBwd", "dynMatmul"));
+}
+
+TEST(Registry, TakesKernelsFromOutsideTheTreeAndRefusesATakenName) {
+  KernelRegistry registry = KernelRegistry::builtin();
+  KernelSpec toy = registry.find("woFwd");
+  toy.name = "toy";
+  registry.add(toy);
+  EXPECT_EQ(registry.find("toy").name, "toy");
+  EXPECT_THROW(registry.add(toy), Error);
+}
+
+TEST(Registry, SuggestsTheNearestNameForAnUnknownOne) {
+  try {
+    (void)KernelRegistry::builtin().find("sdpaFwt");
+    FAIL() << "found a kernel that does not exist";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("sdpaFwd"));
+    EXPECT_EQ(error.code(), ExitCode::bad_input);
+  }
+}
+
+struct Size {
+  std::int64_t channels, width, output_channels;
+};
+
+// From D, F, H, G, h, S of the presets: C × W of the input and the channels of the output.
+TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
+  const std::map<std::string, std::map<std::string, Size>> expected = {{"Stories110M",
+                                                                        {{"sdpaFwd", {768, 2560, 3840}},
+                                                                         {"woFwd", {768, 1024, 768}},
+                                                                         {"ffnFused", {768, 6656, 6912}},
+                                                                         {"ffnBwdW2t", {768, 2304, 2048}},
+                                                                         {"ffnBwdW13t", {2048, 2048, 768}},
+                                                                         {"wotBwd", {768, 1024, 768}},
+                                                                         {"sdpaBwd1", {3072, 256, 6912}},
+                                                                         {"sdpaBwd2", {7680, 256, 1536}},
+                                                                         {"qBwd", {768, 1024, 768}},
+                                                                         {"kvBwd", {768, 2048, 768}}}},
+                                                                       {"Qwen3-0.6B",
+                                                                        {{"sdpaFwd", {1024, 4352, 7168}},
+                                                                         {"woFwd", {2048, 1280, 1024}},
+                                                                         {"ffnFused", {1024, 9728, 10240}},
+                                                                         {"ffnBwdW2t", {1024, 3328, 3072}},
+                                                                         {"ffnBwdW13t", {3072, 2560, 1024}},
+                                                                         {"wotBwd", {1024, 2304, 2048}},
+                                                                         {"sdpaBwd1", {8192, 256, 10240}},
+                                                                         {"sdpaBwd2", {12288, 256, 4096}},
+                                                                         {"qBwd", {2048, 1280, 1024}},
+                                                                         {"kvBwd", {1024, 2560, 1024}}}}};
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const auto& [model, kernels] : expected) {
+    for (const auto& [name, size] : kernels) {
+      const KernelSpec& spec = registry.find(name);
+      const PackedLayout layout = spec.layout(config_of(spec, preset(model)));
+      EXPECT_EQ(layout.input_channels(), size.channels) << model << ' ' << name;
+      EXPECT_EQ(layout.input_width(), size.width) << model << ' ' << name;
+      EXPECT_EQ(layout.output_channels(), size.output_channels) << model << ' ' << name;
+      EXPECT_EQ(layout.output_width(), 256) << model << ' ' << name;
+    }
+  }
+}
+
+TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const std::map<std::string, std::pair<std::vector<std::string>, std::vector<std::string>>> expected = {
+      {"sdpaFwd", {{"xn", "wq_t", "wk_t", "wv_t"}, {"attn", "q_rope", "k_rope", "v", "xn"}}},
+      {"woFwd", {{"attn", "wo_t"}, {"o"}}},
+      {"ffnFused", {{"xm", "x2", "w1_t", "w3_t", "w2"}, {"y", "h1", "h3", "g"}}},
+      {"ffnBwdW2t", {{"dffn", "w2"}, {"dsilu"}}},
+      {"ffnBwdW13t", {{"dh1", "dh3", "w1", "w3"}, {"dx_ffn"}}},
+      {"wotBwd", {{"dy", "wo"}, {"da"}}},
+      {"sdpaBwd1", {{"q", "k_tiled", "v_tiled", "da"}, {"dv_full", "probs", "dp"}}},
+      {"sdpaBwd2", {{"probs", "dp", "q", "k_tiled"}, {"dq", "dk_full"}}},
+      {"qBwd", {{"dq", "wq"}, {"dx_q"}}},
+      {"kvBwd", {{"dk", "dv", "wk", "wv"}, {"dx_kv"}}},
+      {"dynMatmul", {{"act", "w"}, {"y"}}}};
+  for (const auto& [name, names] : expected) {
+    const KernelSpec& spec = registry.find(name);
+    const PackedLayout layout = spec.layout(config_of(spec, preset("Stories110M")));
+    EXPECT_EQ(slot_names(layout), names.first) << name;
+    EXPECT_EQ(block_names(layout), names.second) << name;
+  }
+}
+
+TEST(Layout, WeightsFirstPutsThemBeforeTheActivations) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  Variant variant;
+  variant.packing = Packing::weights_first;
+  const PackedLayout layout = registry.find("kvBwd").layout({preset("Stories110M"), variant});
+  EXPECT_THAT(slot_names(layout), ElementsAre("wk", "wv", "dk", "dv"));
+  EXPECT_EQ(layout.slot("dk").width_offset, 2 * 768);
+}
+
+TEST(Layout, GenericMatmulNeedsItsChannels) {
+  EXPECT_THROW((void)KernelRegistry::builtin().find("dynMatmul").layout({preset("Stories110M"), {}}), Error);
+}
+
+// 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
+TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
+  const std::map<std::string, double> qwen = {
+      {"sdpaFwd", 2.684}, {"woFwd", 1.074},    {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221},
+      {"wotBwd", 1.074},  {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537}, {"qBwd", 1.074},      {"kvBwd", 1.074}};
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const auto& [name, gflop] : qwen) {
+    const KernelSpec& spec = registry.find(name);
+    const KernelConfig config = config_of(spec, preset("Qwen3-0.6B"));
+    const mil::BuiltProgram program = spec.program(config, spec.layout(config));
+    EXPECT_NEAR(mil::matmul_flops(program.graph.main()) / 1e9, gflop, 0.0005) << name;
+  }
+}
+
+std::vector<Variant> single_variants() {
+  std::vector<Variant> variants = {{}};
+  for (const VariantChoice& choice : variant_choices()) {
+    for (std::size_t value = 1; value < choice.values.size(); ++value) {
+      Variant variant;
+      choice.set(variant, value);
+      variants.push_back(variant);
+    }
+  }
+  return variants;
+}
+
+ModelShape small_shape(RopePairing pairing) {
+  ModelShape shape;
+  shape.name = "small";
+  shape.dim = 64, shape.hidden = 172, shape.heads = 8, shape.kv_heads = 4, shape.head_dim = 8;
+  shape.seq = 40, shape.layers = 2, shape.vocab = 64, shape.rope_pairing = pairing;
+  return shape;
+}
+
+TEST(Program, EveryVariantPassesTheCheckerInBothDialects) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
+    for (const Variant& variant : single_variants()) {
+      for (const KernelSpec& spec : registry.all()) {
+        const KernelConfig config = config_of(spec, small_shape(pairing), variant);
+        const mil::BuiltProgram program = spec.program(config, spec.layout(config));
+        for (const mil::Dialect dialect : {mil::Dialect::modern, mil::Dialect::legacy}) {
+          const mil::Program read = mil::parse(mil::print(program.graph, dialect), spec.name);
+          for (const mil::Finding& finding : mil::check(read, &program.weights))
+            ADD_FAILURE() << variant_text(variant) << ": " << mil::finding_text(read, finding);
+        }
+      }
+    }
+  }
+}
+
+TEST(Program, PaddingMakesEveryWidthAndContractionAMultipleOf32) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  Variant variant;
+  variant.pad = Pad::multiple_of_32;
+  for (const KernelSpec& spec : registry.all()) {
+    const KernelConfig config = config_of(spec, small_shape(RopePairing::interleaved), variant);
+    const PackedLayout layout = spec.layout(config);
+    EXPECT_EQ(layout.input_width() % 32, 0) << spec.name;
+    EXPECT_EQ(layout.output_width() % 32, 0) << spec.name;
+    const mil::BuiltProgram program = spec.program(config, layout);
+    const mil::Function& function = program.graph.main();
+    for (const mil::Operation& operation : function.operations) {
+      if (operation.op != "matmul") continue;
+      const mil::Arguments arguments = mil::resolve_arguments(function, operation);
+      const mil::Shape& x = arguments.one("x").type.shape;
+      const std::int64_t contraction = arguments.boolean("transpose_x", false) ? x[x.size() - 2] : x.back();
+      EXPECT_EQ(contraction % 32, 0) << spec.name << ' ' << operation.result;
+    }
+  }
+}
+
+TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {
+  Variant folded;
+  folded.score_scale = ScoreScale::folded;
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const KernelSpec& spec = registry.find("sdpaFwd");
+  for (const bool fold : {false, true}) {
+    const KernelConfig config{preset("Qwen3-0.6B"), fold ? folded : Variant{}};
+    const PackedLayout layout = spec.layout(config);
+    const mil::BuiltProgram program = spec.program(config, layout);
+    EXPECT_EQ(program.graph.main().find("scores_scaled") == nullptr, fold);
+    EXPECT_DOUBLE_EQ(layout.slot("wq_t").scale, fold ? 1 / std::sqrt(128.0) : 1.0);
+  }
+}
+
+}  // namespace
+}  // namespace aneval::ane

@@ -1,0 +1,214 @@
+#include "ane/kernels/parts.h"
+
+#include <cmath>
+
+#include "common/error.h"
+#include "common/tensor.h"
+
+namespace aneval::ane {
+
+using mil::Shape;
+using mil::Value;
+
+namespace {
+
+/// Angle tables [S, h] of RoPE, exact in double: what cos and sin blobs are rounded from.
+struct RopeTables {
+  std::vector<double> cos, sin;
+};
+
+RopeTables rope_tables(const ModelShape& shape, const Axes& axes) {
+  const std::int64_t h = shape.head_dim, padded = axes.head_dim, seq = axes.seq.padded_size();
+  RopeTables tables{std::vector<double>(static_cast<std::size_t>(seq * padded), 1.0),
+                    std::vector<double>(static_cast<std::size_t>(seq * padded), 0.0)};
+  for (std::int64_t position = 0; position < seq; ++position) {
+    for (std::int64_t lane = 0; lane < h; ++lane) {
+      const bool half = shape.rope_pairing == RopePairing::half;
+      const std::int64_t pair = half ? lane % (h / 2) : lane / 2;
+      // With half pairing a padded head keeps its two halves padded/2 apart (Axes::of).
+      const std::int64_t at = half ? (lane / (h / 2)) * (padded / 2) + pair : lane;
+      const double angle = static_cast<double>(position) *
+                           std::pow(shape.rope_base, -2.0 * static_cast<double>(pair) / static_cast<double>(h));
+      tables.cos[static_cast<std::size_t>(position * padded + at)] = std::cos(angle);
+      tables.sin[static_cast<std::size_t>(position * padded + at)] = std::sin(angle);
+    }
+  }
+  return tables;
+}
+
+/// 0 where a query may see a key, else the largest negative fp16: not -inf, which the engine decodes as a number.
+std::vector<double> causal_mask(const Axis& seq) {
+  const std::int64_t size = seq.padded_size();
+  std::vector<double> mask(static_cast<std::size_t>(size * size), -kHalfMax);
+  for (std::int64_t query = 0; query < size; ++query)
+    for (std::int64_t key = 0; key <= query && key < seq.size(); ++key)
+      mask[static_cast<std::size_t>(query * size + key)] = 0;
+  return mask;
+}
+
+}  // namespace
+
+Parts::Parts(const KernelConfig& config, const PackedLayout& layout)
+    : config_(config), layout_(layout), axes_(Axes::of(config.shape, config.variant)) {
+  input_ = builder_.input("x", {1, layout.input_channels(), 1, layout.input_width()});
+}
+
+Value Parts::slot(std::string_view name) {
+  const Slot& slot = layout_.slot(name);
+  return builder_.slice(input_, {0, slot.channel_offset, 0, slot.width_offset},
+                        {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);
+}
+
+Value Parts::tokens_first(const Value& x, std::string_view name) {
+  const std::int64_t channels = x.type.shape[1], tokens = x.type.shape[3];
+  const std::string base(name);
+  return builder_.transpose(builder_.reshape(x, {1, 1, channels, tokens}, base + "_rows"), {0, 1, 3, 2}, base + "_t");
+}
+
+Value Parts::channels_first(const Value& x, std::string_view name) {
+  const std::int64_t tokens = x.type.shape[2], channels = x.type.shape[3];
+  const Value turned = builder_.transpose(x, {0, 1, 3, 2}, std::string(name) + "_c");
+  return builder_.reshape(turned, {1, channels, 1, tokens}, name);
+}
+
+Value Parts::project(std::string_view activation, std::string_view weight, std::string_view name) {
+  const Value act = tokens_first(slot(activation), activation);
+  const Value w = slot(weight);
+  const Value rows = builder_.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(weight) + "_m");
+  return builder_.matmul(act, rows, false, false, name);
+}
+
+Value Parts::split_heads(const Value& x, std::string_view name) {
+  const std::int64_t h = axes_.head_dim, heads = x.type.shape[1] / h, tokens = x.type.shape[3];
+  const Value lanes = builder_.reshape(x, {1, heads, h, tokens}, std::string(name) + "_l");
+  return builder_.transpose(lanes, {0, 1, 3, 2}, std::string(name) + "_h");
+}
+
+Value Parts::merge_heads(const Value& x, std::string_view name) {
+  const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
+  const Value lanes = builder_.transpose(x, {0, 1, 3, 2}, std::string(name) + "_l");
+  return builder_.reshape(lanes, {1, heads * h, 1, tokens}, name);
+}
+
+Value Parts::merge_rows(const Value& x, std::string_view name) {
+  return builder_.reshape(x, {1, x.type.shape[1] * x.type.shape[2], 1, x.type.shape[3]}, name);
+}
+
+Value Parts::split_rows(const Value& x, std::string_view name) {
+  const std::int64_t tokens = x.type.shape[3];
+  return builder_.reshape(x, {1, x.type.shape[1] / tokens, tokens, tokens}, std::string(name) + "_h");
+}
+
+Value Parts::rope(const Value& x, std::string_view name) {
+  const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
+  const std::string base(name);
+  if (cos_.id.empty()) {
+    const RopeTables tables = rope_tables(config_.shape, axes_);
+    cos_ = builder_.weights("rope_cos", {1, 1, tokens, h}, tables.cos);
+    sin_ = builder_.weights("rope_sin", {1, 1, tokens, h}, tables.sin);
+  }
+  const Value minus_one = builder_.scalar(-1, "minus_one");
+  // rotated = (-second, first) of every pair, so that rope(x) = x·cos + rotated·sin.
+  Value rotated;
+  if (config_.shape.rope_pairing == RopePairing::interleaved) {
+    const std::int64_t pairs = tokens * h / 2;
+    const Value paired = builder_.reshape(x, {1, heads, pairs, 2}, base + "_pairs");
+    const Value first = builder_.slice(paired, {0, 0, 0, 0}, {1, heads, pairs, 1}, base + "_even");
+    const Value second = builder_.slice(paired, {0, 0, 0, 1}, {1, heads, pairs, 1}, base + "_odd");
+    const Value turned =
+        builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_turned");
+    rotated = builder_.reshape(turned, x.type.shape, base + "_rot");
+  } else {
+    const Value first = builder_.slice(x, {0, 0, 0, 0}, {1, heads, tokens, h / 2}, base + "_first");
+    const Value second = builder_.slice(x, {0, 0, 0, h / 2}, {1, heads, tokens, h / 2}, base + "_second");
+    rotated = builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_rot");
+  }
+  return builder_.add(builder_.mul(x, cos_, base + "_cos"), builder_.mul(rotated, sin_, base + "_sin"),
+                      base + "_roped");
+}
+
+Value Parts::tile_heads(const Value& x, std::string_view name) {
+  const std::int64_t ratio = config_.shape.ratio();
+  if (ratio == 1) return x;
+  std::vector<Value> tiles;
+  if (config_.variant.head_map == HeadMap::grouped) {
+    // Head by head: slices and concats along the channels are what the engine is known to run; reshapes that move
+    // heads into the batch axis, and concat's interleave flag, are not.
+    for (std::int64_t head = 0; head < x.type.shape[1]; ++head) {
+      const Value one = builder_.slice(x, {0, head, 0, 0}, {1, 1, x.type.shape[2], x.type.shape[3]},
+                                       std::string(name) + "_head" + std::to_string(head));
+      tiles.insert(tiles.end(), static_cast<std::size_t>(ratio), one);
+    }
+  } else {
+    tiles.assign(static_cast<std::size_t>(ratio), x);
+  }
+  return builder_.concat(tiles, 1, false, std::string(name) + "_tiled");
+}
+
+Value Parts::scaled(const Value& x, std::string_view name) {
+  if (config_.variant.score_scale == ScoreScale::folded) return x;
+  const double factor = 1.0 / std::sqrt(static_cast<double>(config_.shape.head_dim));
+  return builder_.mul(x, builder_.scalar(factor, "score_scale"), name);
+}
+
+Value Parts::attention(const Value& q, const Value& k) {
+  const Value scores = scaled(builder_.matmul(q, k, false, true, "scores"), "scores_scaled");
+  const std::int64_t seq = axes_.seq.padded_size();
+  const Value mask = builder_.weights("causal_mask", {1, 1, seq, seq}, causal_mask(axes_.seq));
+  return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
+}
+
+mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {
+  if (blocks.size() != layout_.blocks().size()) throw std::logic_error("a block of the layout has no value");
+  const Value result = blocks.size() == 1 ? blocks.front() : builder_.concat(blocks, 1, false, "out");
+  const Shape expected = {1, layout_.output_channels(), 1, layout_.output_width()};
+  if (result.type.shape != expected)
+    throw std::logic_error("the program's output " + shape_text(result.type.shape) + " is not the layout's " +
+                           shape_text(expected));
+  return builder_.finish(result, "out");
+}
+
+mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,
+                                 const std::vector<std::pair<std::string_view, std::string_view>>& terms) {
+  Parts parts(config, layout);
+  Value sum;
+  for (const auto& [activation, weight] : terms) {
+    const Value term = parts.project(activation, weight, std::string(weight) + "_product");
+    sum = sum.id.empty() ? term : parts.builder().add(sum, term, "sum");
+  }
+  return parts.finish({parts.channels_first(sum, layout.blocks().front().name)});
+}
+
+Slot activation_slot(std::string name, const Axis& channels, const Axis& width) {
+  Slot slot;
+  slot.name = std::move(name);
+  slot.kind = SlotKind::activation;
+  slot.channels = channels;
+  slot.width = width;
+  return slot;
+}
+
+Slot weight_slot(std::string name, const Axis& channels, const Axis& width, std::string weight, bool transposed,
+                 double scale) {
+  Slot slot = activation_slot(std::move(name), channels, width);
+  slot.kind = SlotKind::weight;
+  slot.weight = std::move(weight);
+  slot.transposed = transposed;
+  slot.scale = scale;
+  return slot;
+}
+
+Block output_block(std::string name, const Axis& channels, const Axis& width) {
+  Block block;
+  block.name = std::move(name);
+  block.channels = channels;
+  block.width = width;
+  return block;
+}
+
+double folded_query_scale(const KernelConfig& config) {
+  const bool folded = config.variant.score_scale == ScoreScale::folded;
+  return folded ? 1.0 / std::sqrt(static_cast<double>(config.shape.head_dim)) : 1.0;
+}
+
+}  // namespace aneval::ane

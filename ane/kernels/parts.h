@@ -1,0 +1,73 @@
+// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads, RoPE, causal
+// scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ane/kernels/kernel.h"
+
+namespace aneval::ane {
+
+/// Collects what the functions below need and keeps one copy of each shared constant.
+class Parts {
+ public:
+  Parts(const KernelConfig& config, const PackedLayout& layout);
+
+  /// The slot as it lies on the surface: [1, C, 1, width], or [1, channels, 1, S] for slots along the channels.
+  mil::Value slot(std::string_view name);
+
+  /// A weight or activation slot multiplied: activation [C, S], weight [C, N] -> [1, 1, S, N] = actᵀ·weight.
+  mil::Value project(std::string_view activation, std::string_view weight, std::string_view name);
+
+  /// [1, C, 1, S] -> [1, 1, S, C] and back.
+  mil::Value tokens_first(const mil::Value& x, std::string_view name);
+  mil::Value channels_first(const mil::Value& x, std::string_view name);
+
+  /// [1, heads·h, 1, S] -> [1, heads, S, h] and back.
+  mil::Value split_heads(const mil::Value& x, std::string_view name);
+  mil::Value merge_heads(const mil::Value& x, std::string_view name);
+  /// [1, H, S, S] -> [1, H·S, 1, S] and back.
+  mil::Value merge_rows(const mil::Value& x, std::string_view name);
+  mil::Value split_rows(const mil::Value& x, std::string_view name);
+
+  /// RoPE on [1, heads, S, h], with the model's pairing and base.
+  mil::Value rope(const mil::Value& x, std::string_view name);
+
+  /// [1, G, S, h] -> [1, H, S, h] by the variant's head map.
+  mil::Value tile_heads(const mil::Value& x, std::string_view name);
+
+  /// softmax(q·kᵀ/sqrt(h) + causal mask): [1, H, S, S].
+  mil::Value attention(const mil::Value& q, const mil::Value& k);
+
+  /// x / sqrt(h); x itself when the variant folds the scale into Wq.
+  mil::Value scaled(const mil::Value& x, std::string_view name);
+
+  /// Ends the program with the blocks one below the other, in the order of the layout: output `out`.
+  mil::BuiltProgram finish(const std::vector<mil::Value>& blocks);
+
+  mil::Builder& builder() { return builder_; }
+
+ private:
+  const KernelConfig& config_;
+  const PackedLayout& layout_;
+  Axes axes_;
+  mil::Builder builder_;
+  mil::Value input_;
+  mil::Value cos_, sin_;  // made on first use
+};
+
+/// A kernel that is a sum of projections: Σ actᵀ·weight over the (activation, weight) slot pairs, to its one block.
+mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,
+                                 const std::vector<std::pair<std::string_view, std::string_view>>& terms);
+
+/// Slots by kind, shorter to write.
+Slot activation_slot(std::string name, const Axis& channels, const Axis& width);
+Slot weight_slot(std::string name, const Axis& channels, const Axis& width, std::string weight, bool transposed,
+                 double scale = 1.0);
+Block output_block(std::string name, const Axis& channels, const Axis& width);
+
+/// 1/sqrt(h) when the variant folds the score scale into Wq, else 1.
+double folded_query_scale(const KernelConfig& config);
+
+}  // namespace aneval::ane

@@ -1,0 +1,43 @@
+// sdpaBwd2: second half of attention's backward: ds = P∘(dp − rowsum(P∘dp))/sqrt(h), dq = ds·k, dk = dsᵀ·q, all still
+// rotated by RoPE. The row sum is reduce_sum (fp16 on the engine) or a matmul with ones (its wide accumulator).
+#include "ane/kernels/parts.h"
+
+namespace aneval::ane {
+
+namespace {
+
+mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
+  Parts p(config, layout);
+  mil::Builder& b = p.builder();
+  const mil::Value probs = p.split_rows(p.slot("probs"), "probs");
+  const mil::Value dp = p.split_rows(p.slot("dp"), "dp");
+  const mil::Value products = b.mul(probs, dp, "p_dp");
+  mil::Value row_sum;
+  if (config.variant.row_sum == RowSum::reduce) {
+    row_sum = b.reduce_sum(products, {-1}, true, "row_sum");
+  } else {
+    const std::int64_t keys = products.type.shape[3];
+    const std::vector<double> ones(static_cast<std::size_t>(keys), 1.0);
+    row_sum = b.matmul(products, b.weights("ones", {1, 1, keys, 1}, ones), false, false, "row_sum");
+  }
+  const mil::Value ds = p.scaled(b.mul(b.sub(dp, row_sum, "dp_centred"), probs, "ds"), "ds_scaled");
+  const mil::Value dq = b.matmul(ds, p.split_heads(p.slot("k_tiled"), "k"), false, false, "dq_h");
+  const mil::Value dk = b.matmul(ds, p.split_heads(p.slot("q"), "q"), true, false, "dk_h");
+  return p.finish({p.merge_heads(dq, "dq"), p.merge_heads(dk, "dk_full")});
+}
+
+}  // namespace
+
+KernelSpec sdpa_bwd2() {
+  return {"sdpaBwd2", "attention backward: dQ, dK",
+          [](const KernelConfig& c) {
+            const Axes a = Axes::of(c.shape, c.variant);
+            return PackedLayout::along_channels(
+                {activation_slot("probs", a.head_queries, a.seq), activation_slot("dp", a.head_queries, a.seq),
+                 activation_slot("q", a.q, a.seq), activation_slot("k_tiled", a.q, a.seq)},
+                {output_block("dq", a.q, a.seq), output_block("dk_full", a.q, a.seq)});
+          },
+          program};
+}
+
+}  // namespace aneval::ane

@@ -1,0 +1,137 @@
+#include "ane/layer_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <stdexcept>
+
+namespace aneval::ane {
+namespace {
+
+using Bindings = std::vector<std::pair<std::string, std::string>>;
+
+PlanStep kernel(std::string name, Bindings inputs, Bindings outputs) {
+  PlanStep step;
+  step.kernel = std::move(name);
+  step.inputs = std::move(inputs);
+  step.outputs = std::move(outputs);
+  return step;
+}
+
+PlanStep cpu(CpuOp op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
+  PlanStep step;
+  step.cpu = op;
+  for (const std::string& tensor : inputs) step.inputs.emplace_back("", tensor);
+  for (const std::string& tensor : outputs) step.outputs.emplace_back("", tensor);
+  return step;
+}
+
+constexpr std::array<std::string_view, 9> kWeights = {"wq", "wk", "wv", "wo", "w1", "w2", "w3", "rms_att", "rms_ffn"};
+
+std::vector<PlanStep> forward_steps() {
+  return {
+      cpu(CpuOp::rmsnorm, {"x", "rms_att"}, {"xn"}),
+      kernel("sdpaFwd", {{"xn", "xn"}}, {{"attn", "attn"}, {"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}}),
+      kernel("woFwd", {{"attn", "attn"}}, {{"o", "o"}}),
+      cpu(CpuOp::residual, {"x", "o"}, {"x2"}),
+      cpu(CpuOp::rmsnorm, {"x2", "rms_ffn"}, {"xm"}),
+      kernel("ffnFused", {{"xm", "xm"}, {"x2", "x2"}}, {{"y", "y"}, {"h1", "h1"}, {"h3", "h3"}, {"g", "g"}}),
+  };
+}
+
+std::vector<PlanStep> backward_steps(const Variant& variant) {
+  std::vector<PlanStep> steps = {
+      // feed-forward
+      cpu(CpuOp::residual_scale, {"dy"}, {"dffn"}),
+      kernel("ffnBwdW2t", {{"dffn", "dffn"}}, {{"dsilu", "dsilu"}}),
+      cpu(CpuOp::weight_gradient, {"dffn", "g"}, {"dw2"}),
+      cpu(CpuOp::silu_backward, {"dsilu", "h1", "h3"}, {"dh1", "dh3"}),
+      kernel("ffnBwdW13t", {{"dh1", "dh1"}, {"dh3", "dh3"}}, {{"dx_ffn", "dx_ffn"}}),
+      cpu(CpuOp::weight_gradient, {"dh1", "xm"}, {"dw1"}),
+      cpu(CpuOp::weight_gradient, {"dh3", "xm"}, {"dw3"}),
+      cpu(CpuOp::rmsnorm_backward, {"x2", "rms_ffn", "dx_ffn"}, {"dx2_norm", "drms_ffn"}),
+      cpu(CpuOp::add, {"dy", "dx2_norm"}, {"dx2"}),
+      // attention
+      cpu(CpuOp::residual_scale, {"dx2"}, {"dxo"}),
+      kernel("wotBwd", {{"dy", "dxo"}}, {{"da", "da"}}),
+      cpu(CpuOp::weight_gradient, {"dxo", "attn"}, {"dwo"}),
+      cpu(CpuOp::tile_kv, {"k_rope"}, {"k_tiled"}),
+      cpu(CpuOp::tile_kv, {"v"}, {"v_tiled"}),
+      kernel("sdpaBwd1", {{"q", "q_rope"}, {"k_tiled", "k_tiled"}, {"v_tiled", "v_tiled"}, {"da", "da"}},
+             {{"dv_full", "dv_full"}, {"probs", "probs"}, {"dp", "dp"}}),
+      kernel("sdpaBwd2", {{"probs", "probs"}, {"dp", "dp"}, {"q", "q_rope"}, {"k_tiled", "k_tiled"}},
+             {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}),
+      cpu(CpuOp::reduce_kv, {"dv_full"}, {"dv"}),
+      cpu(CpuOp::reduce_kv, {"dk_full"}, {"dk_rope"}),
+      cpu(CpuOp::rope_inverse, {"dq_rope"}, {"dq"}),
+      cpu(CpuOp::rope_inverse, {"dk_rope"}, {"dk"}),
+      kernel("qBwd", {{"dq", "dq"}}, {{"dx_q", "dx_q"}}),
+      kernel("kvBwd", {{"dk", "dk"}, {"dv", "dv"}}, {{"dx_kv", "dx_kv"}}),
+  };
+  if (variant.score_scale == ScoreScale::folded) {
+    // q_rope left sdpaFwd scaled, so dq is the gradient of the scaled query; qBwd multiplies with the scaled Wq.
+    steps.push_back(cpu(CpuOp::unfold_scale, {"dq"}, {"dq_unscaled"}));
+    steps.push_back(cpu(CpuOp::weight_gradient, {"dq_unscaled", "xn"}, {"dwq"}));
+  } else {
+    steps.push_back(cpu(CpuOp::weight_gradient, {"dq", "xn"}, {"dwq"}));
+  }
+  const std::vector<PlanStep> rest = {
+      cpu(CpuOp::weight_gradient, {"dk", "xn"}, {"dwk"}),
+      cpu(CpuOp::weight_gradient, {"dv", "xn"}, {"dwv"}),
+      cpu(CpuOp::add, {"dx_q", "dx_kv"}, {"dxn"}),
+      cpu(CpuOp::rmsnorm_backward, {"x", "rms_att", "dxn"}, {"dx_norm", "drms_att"}),
+      cpu(CpuOp::add, {"dx2", "dx_norm"}, {"dx"}),
+  };
+  steps.insert(steps.end(), rest.begin(), rest.end());
+  return steps;
+}
+
+}  // namespace
+
+std::vector<std::string> LayerPlan::kernels() const {
+  std::vector<std::string> names;
+  for (const auto* steps : {&forward, &backward})
+    for (const PlanStep& step : *steps)
+      if (step.is_kernel() && std::find(names.begin(), names.end(), step.kernel) == names.end())
+        names.push_back(step.kernel);
+  return names;
+}
+
+std::string_view cpu_op_name(CpuOp op) {
+  constexpr std::array<std::string_view, 11> names = {
+      "rmsnorm", "rmsnorm_backward", "residual",     "add",          "residual_scale", "silu_backward",
+      "tile_kv", "reduce_kv",        "rope_inverse", "unfold_scale", "weight_gradient"};
+  return names.at(static_cast<std::size_t>(op));
+}
+
+LayerPlan layer_plan(const Variant& variant) {
+  LayerPlan plan{forward_steps(), backward_steps(variant)};
+  check_plan(plan);
+  return plan;
+}
+
+void check_plan(const LayerPlan& plan) {
+  std::set<std::string, std::less<>> given = {"x", "dy"};
+  // Kernels get their weights through staging, not through a step.
+  for (const std::string_view weight : kWeights) given.emplace(weight);
+  std::set<std::string, std::less<>> made = given, read;
+  for (const auto* steps : {&plan.forward, &plan.backward}) {
+    for (const PlanStep& step : *steps) {
+      for (const auto& [slot, tensor] : step.inputs) {
+        if (!made.contains(tensor)) throw std::logic_error("layer plan reads '" + tensor + "' before it is made");
+        read.insert(tensor);
+      }
+      for (const auto& [block, tensor] : step.outputs)
+        if (!made.insert(tensor).second) throw std::logic_error("layer plan makes '" + tensor + "' twice");
+    }
+  }
+  std::set<std::string, std::less<>> results = {"y", "dx"};
+  for (const std::string_view weight : kWeights) results.insert("d" + std::string(weight));
+  for (const std::string& tensor : results)
+    if (!made.contains(tensor)) throw std::logic_error("layer plan never makes '" + tensor + "'");
+  for (const std::string& tensor : made)
+    if (!read.contains(tensor) && !results.contains(tensor) && !given.contains(tensor))
+      throw std::logic_error("layer plan makes '" + tensor + "' and never reads it");
+}
+
+}  // namespace aneval::ane

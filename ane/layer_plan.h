@@ -1,0 +1,59 @@
+// A layer as data: the list of steps a training loop makes for it, forward and backward, each a kernel or a CPU
+// operation with its inputs and outputs by tensor name. One plan per variant; layer_runner.h runs it on any device.
+//
+// Tensor names are those of the mathematics (docs/layer.md): x xn q_rope k_rope v attn o x2 xm h1 h3 g y and their
+// gradients; weights wq … rms_ffn; weight gradients dwq … drms_ffn.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ane/model_shape.h"
+#include "ane/variant.h"
+
+namespace aneval::ane {
+
+enum class CpuOp {
+  rmsnorm,           // x, w -> y
+  rmsnorm_backward,  // x, w, dy -> dx; dw accumulated
+  residual,          // x, f -> x + a·f
+  add,               // x, f -> x + f
+  residual_scale,    // x -> a·x
+  silu_backward,     // dg, h1, h3 -> dh1, dh3
+  tile_kv,           // kv -> full
+  reduce_kv,         // full -> kv
+  rope_inverse,      // x -> x, rotated back
+  unfold_scale,      // dq -> dq/sqrt(h): the gradient of the unscaled query, for dwq (folded score scale)
+  weight_gradient,   // dout, act -> dw accumulated
+};
+
+/// A kernel or a CPU operation. Kernel inputs are (slot, tensor), outputs (block, tensor); blocks nobody reads are left
+/// out. CPU operands go by position.
+struct PlanStep {
+  std::string kernel;  // empty for a CPU operation
+  CpuOp cpu = CpuOp::add;
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
+
+  bool is_kernel() const { return !kernel.empty(); }
+};
+
+struct LayerPlan {
+  std::vector<PlanStep> forward, backward;
+
+  /// Kernels in the order of first use; the compile count of a run is their number.
+  std::vector<std::string> kernels() const;
+};
+
+std::string_view cpu_op_name(CpuOp op);
+
+/// The seed's order of a step. Forward reads x and the weights and makes y; backward also reads dy and makes dx and the
+/// nine weight gradients.
+LayerPlan layer_plan(const Variant& variant);
+
+/// Throws std::logic_error naming the first tensor that a step reads before it is made, that is made twice, or that is
+/// made and never read and is no result.
+void check_plan(const LayerPlan& plan);
+
+}  // namespace aneval::ane

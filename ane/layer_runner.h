@@ -1,0 +1,74 @@
+// Runs a layer plan on a device. LayerPrograms holds what all layers share (programs, output surfaces, and the input
+// surfaces of kernels without weights); a Layer holds its own weight surfaces and requests.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ane/compiled_kernel.h"
+#include "ane/layer_plan.h"
+#include "common/tensor.h"
+#include "common/thread_pool.h"
+
+namespace aneval::ane {
+
+/// Called after each phase of each step: write_acts, eval, read for kernels; the operation's own phase for the CPU.
+using StepObserver = std::function<void(const PlanStep& step, std::string_view phase, std::int64_t nanoseconds)>;
+
+class LayerPrograms {
+ public:
+  /// Compiles every kernel of the plan once. The device must outlive this.
+  LayerPrograms(Device& device, const KernelRegistry& registry, const ModelShape& shape, const Variant& variant,
+                const ProgramOptions& options = {});
+
+  Device& device() const { return device_; }
+  const ModelShape& shape() const { return shape_; }
+  const Variant& variant() const { return variant_; }
+  const LayerPlan& plan() const { return plan_; }
+  const CompiledKernel& kernel(std::string_view name) const { return kernels_.find(name)->second; }
+  const std::map<std::string, CompiledKernel, std::less<>>& kernels() const { return kernels_; }
+
+ private:
+  friend class Layer;
+  Device& device_;
+  ModelShape shape_;
+  Variant variant_;
+  LayerPlan plan_;
+  std::map<std::string, CompiledKernel, std::less<>> kernels_;
+  std::map<std::string, std::shared_ptr<Surface>, std::less<>> outputs_, shared_inputs_;
+};
+
+class Layer {
+ public:
+  Layer(LayerPrograms& programs, ThreadPool* pool);
+
+  /// Writes all weight slots. Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer.
+  void stage(const NamedTensors& weights);
+  /// From tensors["x"]; adds every tensor that the plan's forward steps make, y among them.
+  void forward(NamedTensors& tensors, const StepObserver& observer = {});
+  /// From what forward left and tensors["dy"]; adds dx and accumulates the nine weight gradients (made as zeros when
+  /// they are missing).
+  void backward(NamedTensors& tensors, const StepObserver& observer = {});
+
+ private:
+  struct Bound {
+    std::shared_ptr<Surface> input;
+    std::shared_ptr<Request> request;
+  };
+
+  void run(const std::vector<PlanStep>& steps, NamedTensors& tensors, const StepObserver& observer);
+  void run_kernel(const PlanStep& step, NamedTensors& tensors, const StepObserver& observer);
+  void run_cpu(const PlanStep& step, NamedTensors& tensors);
+  const Tensor& operand(const NamedTensors& tensors, const std::string& name) const;
+
+  LayerPrograms& programs_;
+  ThreadPool* pool_;
+  std::map<std::string, Bound, std::less<>> bound_;
+  const NamedTensors* weights_ = nullptr;
+  std::int64_t generation_ = 0;
+};
+
+}  // namespace aneval::ane
