@@ -1,0 +1,312 @@
+// Operations against results worked out by hand or by a naive loop, fp16 rounding, and the device around them.
+#include "ane/emulator/emulator.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "ane/mil/text.h"
+#include "common/error.h"
+#include "common/random.h"
+
+namespace aneval::emulator {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+StoredTensor stored(const std::vector<std::int64_t>& shape, const std::vector<float>& values) {
+  StoredTensor tensor{"F32", shape, std::vector<std::byte>(values.size() * 4)};
+  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  return tensor;
+}
+
+std::string program_text(const std::string& parameters, const std::string& body) {
+  return "program(1.3)\n{\n  func main<ios18>(" + parameters + ") {\n" + body + "  } -> (y);\n}\n";
+}
+
+std::vector<float> run(const std::string& parameters, const std::string& body, const StoredTensors& inputs,
+                       ThreadPool* pool = nullptr) {
+  const mil::Program program = mil::parse(program_text(parameters, body), "test.mil");
+  return run_program(program, {}, inputs, find_profile("ieee"), pool).at("y").data;
+}
+
+const char* kFlags =
+    "bool yes = const()[name = string(\"yes\"), val = bool(true)];\n"
+    "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
+    "int32 last = const()[name = string(\"last\"), val = int32(-1)];\n"
+    "int32 first = const()[name = string(\"first\"), val = int32(0)];\n"
+    "tensor<int32, [1]> rows = const()[name = string(\"rows\"), val = tensor<int32, [1]>([0])];\n";
+
+TEST(Matmul, TransposeFlagsExchangeTheLastTwoAxes) {
+  const StoredTensors inputs = {{"a", stored({2, 3}, {1, 2, 3, 4, 5, 6})}, {"b", stored({2, 3}, {1, 0, 1, 0, 1, 0})}};
+  const std::string flags = kFlags;
+  EXPECT_THAT(run("tensor<fp16, [2, 3]> a, tensor<fp16, [2, 3]> b",
+                  flags + "tensor<fp16, [2, 2]> y = matmul(transpose_x = no, transpose_y = yes, x = a, y = b)[name = "
+                          "string(\"y\")];\n",
+                  inputs),
+              ElementsAre(4, 2, 10, 5));
+  EXPECT_THAT(run("tensor<fp16, [2, 3]> a, tensor<fp16, [2, 3]> b",
+                  flags + "tensor<fp16, [3, 3]> y = matmul(transpose_x = yes, transpose_y = no, x = a, y = b)[name = "
+                          "string(\"y\")];\n",
+                  inputs),
+              ElementsAre(1, 4, 1, 2, 5, 2, 3, 6, 3));
+}
+
+TEST(Matmul, BatchesBroadcast) {
+  // [2, 1, 1, 2]·[3, 2, 1]: six products of a row and a column.
+  const StoredTensors inputs = {{"a", stored({2, 1, 1, 2}, {1, 2, 3, 4})},
+                                {"b", stored({3, 2, 1}, {1, 1, 1, 0, 0, 1})}};
+  EXPECT_THAT(run("tensor<fp16, [2, 1, 1, 2]> a, tensor<fp16, [3, 2, 1]> b",
+                  std::string(kFlags) + "tensor<fp16, [2, 3, 1, 1]> y = matmul(transpose_x = no, transpose_y = no, x = "
+                                        "a, y = b)[name = string(\"y\")];\n",
+                  inputs),
+              ElementsAre(3, 1, 2, 7, 3, 4));
+}
+
+TEST(Matmul, BitsDoNotDependOnTheNumberOfThreads) {
+  const std::int64_t m = 70, k = 300, n = 1100;
+  std::vector<float> a(static_cast<std::size_t>(m * k)), b(static_cast<std::size_t>(k * n));
+  Random(1).fill_normal(a, 1);
+  Random(2).fill_normal(b, 1);
+  const StoredTensors inputs = {{"a", stored({m, k}, a)}, {"b", stored({k, n}, b)}};
+  const std::string body =
+      std::string(kFlags) +
+      "tensor<fp16, [70, 1100]> y = matmul(transpose_x = no, transpose_y = no, x = a, y = b)[name = string(\"y\")];\n";
+  const std::string parameters = "tensor<fp16, [70, 300]> a, tensor<fp16, [300, 1100]> b";
+  ThreadPool three(3);
+  EXPECT_EQ(run(parameters, body, inputs), run(parameters, body, inputs, &three));
+}
+
+// 2049 lies between 2048 and 2050, 2051 between 2050 and 2052: ties go to the even significand, 2048 and 2052.
+TEST(Rounding, ElementwiseResultsRoundToNearestEven) {
+  const StoredTensors inputs = {{"a", stored({4}, {2048, 2048, 65504, -65504})}, {"b", stored({4}, {1, 3, 15, -16})}};
+  EXPECT_THAT(run("tensor<fp16, [4]> a, tensor<fp16, [4]> b",
+                  "tensor<fp16, [4]> y = add(x = a, y = b)[name = string(\"y\")];\n", inputs),
+              ElementsAre(2048, 2052, 65504, -INFINITY));
+}
+
+TEST(Rounding, InputsOfFp16ParametersAreRoundedAndFp32OnesAreNot) {
+  const StoredTensors inputs = {{"a", stored({1}, {2049})}};
+  EXPECT_THAT(run("tensor<fp16, [1]> a", "tensor<fp16, [1]> y = add(x = a, y = a)[name = string(\"y\")];\n", inputs),
+              ElementsAre(4096));
+  EXPECT_THAT(run("tensor<fp32, [1]> a", "tensor<fp32, [1]> y = add(x = a, y = a)[name = string(\"y\")];\n", inputs),
+              ElementsAre(4098));
+}
+
+TEST(Softmax, RunsAlongAnyAxisAndSurvivesLargeScores) {
+  const StoredTensors inputs = {{"a", stored({2, 2}, {1000, 0, 1000, -1000})}};
+  EXPECT_THAT(run("tensor<fp16, [2, 2]> a",
+                  std::string(kFlags) + "tensor<fp16, [2, 2]> y = softmax(axis = last, x = a)[name = string(\"y\")];\n",
+                  inputs),
+              ElementsAre(1, 0, 1, 0));
+  EXPECT_THAT(
+      run("tensor<fp16, [2, 2]> a",
+          std::string(kFlags) + "tensor<fp16, [2, 2]> y = softmax(axis = first, x = a)[name = string(\"y\")];\n",
+          inputs),
+      ElementsAre(0.5, 1, 0.5, 0));
+}
+
+TEST(Reduce, KeepsOrDropsTheAxis) {
+  const StoredTensors inputs = {{"a", stored({2, 3}, {1, 2, 3, 10, 20, 30})}};
+  EXPECT_THAT(
+      run("tensor<fp16, [2, 3]> a",
+          std::string(kFlags) +
+              "tensor<fp16, [1, 3]> y = reduce_sum(axes = rows, keep_dims = yes, x = a)[name = string(\"y\")];\n",
+          inputs),
+      ElementsAre(11, 22, 33));
+  EXPECT_THAT(run("tensor<fp16, [2, 3]> a",
+                  std::string(kFlags) +
+                      "tensor<fp16, [3]> y = reduce_max(axes = rows, keep_dims = no, x = a)[name = string(\"y\")];\n",
+                  inputs),
+              ElementsAre(10, 20, 30));
+}
+
+TEST(Concat, InterleaveTakesOneFromEachInTurn) {
+  const StoredTensors inputs = {{"a", stored({2}, {1, 2})}, {"b", stored({2}, {3, 4})}};
+  const std::string parameters = "tensor<fp16, [2]> a, tensor<fp16, [2]> b";
+  EXPECT_THAT(
+      run(parameters,
+          std::string(kFlags) +
+              "tensor<fp16, [4]> y = concat(axis = first, interleave = no, values = (a, b))[name = string(\"y\")];\n",
+          inputs),
+      ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(
+      run(parameters,
+          std::string(kFlags) +
+              "tensor<fp16, [4]> y = concat(axis = first, interleave = yes, values = (a, b))[name = string(\"y\")];\n",
+          inputs),
+      ElementsAre(1, 3, 2, 4));
+}
+
+TEST(Slice, NegativeBeginCountsFromTheEndAndMinusOneTakesTheRest) {
+  const std::string body =
+      "tensor<int32, [1]> b = const()[name = string(\"b\"), val = tensor<int32, [1]>([-2])];\n"
+      "tensor<int32, [1]> s = const()[name = string(\"s\"), val = tensor<int32, [1]>([-1])];\n"
+      "tensor<fp16, [2]> y = slice_by_size(begin = b, size = s, x = a)[name = string(\"y\")];\n";
+  EXPECT_THAT(run("tensor<fp16, [4]> a", body, {{"a", stored({4}, {1, 2, 3, 4})}}), ElementsAre(3, 4));
+}
+
+TEST(Conv, AgreesWithANaiveLoopForPaddingStrideGroupsAndBias) {
+  // x [1, 4, 5, 6], weight [6, 2, 3, 2], groups 2, strides (2, 1), dilations (1, 2), pads (1, 0, 0, 1).
+  const std::int64_t in_h = 5, in_w = 6, out_h = 2, out_w = 5;
+  std::vector<float> x(4 * 30), w(6 * 12), bias = {1, 2, 3, 4, 5, 6};
+  Random random(7);
+  for (float& value : x) value = static_cast<float>(random.below(9) - 4);
+  for (float& value : w) value = static_cast<float>(random.below(9) - 4);
+  const std::string body =
+      "string pt = const()[name = string(\"pt\"), val = string(\"custom\")];\n"
+      "tensor<int32, [2]> st = const()[name = string(\"st\"), val = tensor<int32, [2]>([2, 1])];\n"
+      "tensor<int32, [2]> di = const()[name = string(\"di\"), val = tensor<int32, [2]>([1, 2])];\n"
+      "tensor<int32, [4]> pd = const()[name = string(\"pd\"), val = tensor<int32, [4]>([1, 0, 0, 1])];\n"
+      "int32 gr = const()[name = string(\"gr\"), val = int32(2)];\n"
+      "tensor<fp16, [6]> bi = const()[name = string(\"bi\"), val = tensor<fp16, [6]>([1, 2, 3, 4, 5, 6])];\n"
+      "tensor<fp16, [1, 6, 2, 5]> y = conv(bias = bi, dilations = di, groups = gr, pad = pd, pad_type = pt, strides = "
+      "st, weight = w, x = x)[name = string(\"y\")];\n";
+  const auto got = run("tensor<fp16, [1, 4, 5, 6]> x, tensor<fp16, [6, 2, 3, 2]> w", body,
+                       {{"x", stored({1, 4, 5, 6}, x)}, {"w", stored({6, 2, 3, 2}, w)}});
+  std::vector<float> expected;
+  for (std::int64_t o = 0; o < 6; ++o)
+    for (std::int64_t r = 0; r < out_h; ++r)
+      for (std::int64_t c = 0; c < out_w; ++c) {
+        float sum = bias[static_cast<std::size_t>(o)];
+        for (std::int64_t i = 0; i < 2; ++i)
+          for (std::int64_t kh = 0; kh < 3; ++kh)
+            for (std::int64_t kw = 0; kw < 2; ++kw) {
+              const std::int64_t h = 2 * r + kh - 1, at = c + 2 * kw;
+              if (h < 0 || h >= in_h || at >= in_w) continue;
+              sum += x[static_cast<std::size_t>(((o / 3 * 2 + i) * in_h + h) * in_w + at)] *
+                     w[static_cast<std::size_t>(((o * 2 + i) * 3 + kh) * 2 + kw)];
+            }
+        expected.push_back(sum);  // integers below 2048: nothing rounds
+      }
+  EXPECT_EQ(got, expected);
+}
+
+TEST(Program, AnOperationWithoutARuleIsNamedWithItsPlace) {
+  const std::string body =
+      "fp16 s = const()[name = string(\"s\"), val = fp16(0x1p-3)];\n"
+      "string t = const()[name = string(\"t\"), val = string(\"int8\")];\n"
+      "tensor<int8, [4]> y = quantize(input = a, output_dtype = t, scale = s)[name = string(\"y\")];\n";
+  try {
+    (void)run("tensor<fp16, [4]> a", body, {{"a", stored({4}, {1, 2, 3, 4})}});
+    FAIL() << "ran an operation it has no rule for";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("quantize"));
+    EXPECT_THAT(error.subject(), HasSubstr("test.mil:6:"));
+  }
+}
+
+TEST(Program, MissingAndMisshapenInputsAreNamed) {
+  const std::string body = "tensor<fp16, [4]> y = add(x = a, y = a)[name = string(\"y\")];\n";
+  for (const StoredTensors& inputs : {StoredTensors{}, StoredTensors{{"a", stored({2, 2}, {1, 2, 3, 4})}}}) {
+    try {
+      (void)run("tensor<fp16, [4]> a", body, inputs);
+      FAIL() << "ran without its input";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.subject(), HasSubstr("'a'"));
+    }
+  }
+}
+
+class EmulatorDevice : public ::testing::Test {
+ protected:
+  static ane::ProgramSource source() {
+    return {"double",
+            program_text("tensor<fp16, [1, 4, 1, 8]> x",
+                         "tensor<fp16, [1, 4, 1, 8]> y = add(x = x, y = x)[name = string(\"y\")];\n"),
+            {},
+            64,
+            64};
+  }
+  std::unique_ptr<ane::Device> device_ = make_emulator({});
+};
+
+TEST_F(EmulatorDevice, EvaluatesOnItsOwnAndOnOtherSurfacesAndCounts) {
+  auto executable = device_->compile(source());
+  device_->load(*executable);
+  const auto input = device_->create_surface(64), other = device_->create_surface(64);
+  const auto output = device_->create_surface(64);
+  const auto request = device_->make_request(executable, input, output);
+  const auto second = device_->make_request(executable, other, output);
+  {
+    ane::WriteLock(*input).halves()[3] = ane::to_half(1.5F);
+  }
+  {
+    ane::WriteLock(*other).halves()[3] = ane::to_half(-2.0F);
+  }
+  device_->evaluate(*request);
+  {
+    EXPECT_EQ(ane::to_float(ane::ReadLock(*output).halves()[3]), 3.0F);
+  }
+  device_->evaluate(*second);
+  {
+    EXPECT_EQ(ane::to_float(ane::ReadLock(*output).halves()[3]), -4.0F);
+  }
+  const ane::DeviceCounters counters = device_->counters();
+  EXPECT_EQ(counters.compile_attempts, 1);
+  EXPECT_EQ(counters.compile_failures, 0);
+  EXPECT_EQ(counters.loads, 1);
+  EXPECT_EQ(counters.evaluations, 2);
+  EXPECT_EQ(counters.surfaces, 3);
+  EXPECT_EQ(counters.surface_bytes, 192);
+}
+
+TEST_F(EmulatorDevice, FailedCompilesCountAndTheLimitRefusesBeforeTheBackendIsAsked) {
+  EmulatorOptions options;
+  options.compile_limit = 2;
+  device_ = make_emulator(options);
+  ane::ProgramSource broken = source();
+  broken.mil = "program(1.3) {";
+  EXPECT_THROW((void)device_->compile(broken), Error);
+  (void)device_->compile(source());
+  try {
+    (void)device_->compile(source());
+    FAIL() << "compiled beyond the limit";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::refused);
+    EXPECT_THAT(error.what(), HasSubstr("double"));
+  }
+  EXPECT_EQ(device_->counters().compile_attempts, 2);
+  EXPECT_EQ(device_->counters().compile_failures, 1);
+}
+
+TEST_F(EmulatorDevice, RefusesSurfacesAndLayoutsThatDoNotFitTheProgram) {
+  auto executable = device_->compile(source());
+  device_->load(*executable);
+  const auto small = device_->create_surface(32), right = device_->create_surface(64);
+  EXPECT_THROW((void)device_->make_request(executable, small, right), Error);
+  EXPECT_THROW((void)device_->make_request(executable, right, small), Error);
+  ane::ProgramSource wrong = source();
+  wrong.input_bytes = 128;
+  EXPECT_THROW((void)device_->compile(wrong), Error);
+}
+
+TEST_F(EmulatorDevice, EvaluatingBeforeLoadIsAMistakeOfTheCaller) {
+  auto executable = device_->compile(source());
+  const auto surface = device_->create_surface(64), output = device_->create_surface(64);
+  const auto request = device_->make_request(executable, surface, output);
+  EXPECT_THROW(device_->evaluate(*request), std::logic_error);
+}
+
+TEST_F(EmulatorDevice, HashFollowsTextAndWeights) {
+  ane::WeightFiles weights;
+  const std::string empty = ane::program_hash("text", weights);
+  weights["w"] = {std::byte{1}};
+  EXPECT_NE(ane::program_hash("text", weights), empty);
+  EXPECT_NE(ane::program_hash("texts", {}), empty);
+  EXPECT_EQ(ane::program_hash("text", {}), empty);
+}
+
+TEST(Profiles, UnknownNamesGetTheNearestKnownOne) {
+  try {
+    (void)find_profile("ieeee");
+    FAIL() << "found an unknown profile";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("ieee"));
+  }
+}
+
+}  // namespace
+}  // namespace aneval::emulator

@@ -1,0 +1,159 @@
+// Runs a plan, generic over what it carries. Moving elements (copies, concatenation, patches of a convolution) is done
+// here, the same for all; computing is the arithmetic's:
+//
+//   fp16 values under a profile          emulator/device_arithmetic.h
+//   values with their error bounds       validate/shadow.h
+//
+// An arithmetic has an Element type, value-initialised to zero, and five functions (see the concept). It throws what it
+// has no rule for: an operation is never passed over.
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ane/emulator/plan.h"
+#include "common/thread_pool.h"
+
+namespace aneval::emulator {
+
+template <class A>
+concept Arithmetic = requires(A& a, const Step& step, TensorView<const typename A::Element> in,
+                              const TensorView<const typename A::Element>* bias, TensorView<typename A::Element> out,
+                              ThreadPool* pool, const PlanConstant& constant, std::span<typename A::Element> to) {
+  a.load_constant(constant, to);
+  a.unary(step, in, out, pool);
+  a.binary(step, in, in, out, pool);
+  a.reduce(step, in, out, pool);
+  a.softmax(step, in, out, pool);
+  // x [batch…, M, K] · y [batch…, K, N] (+ bias [M], part of the accumulator) -> out, contiguous in its last axis
+  a.matmul(step, in, in, bias, out, pool);
+};
+
+template <Arithmetic A>
+class Evaluator {
+ public:
+  using Element = typename A::Element;
+
+  Evaluator(std::shared_ptr<const Plan> plan, A arithmetic, ThreadPool* pool)
+      : plan_(std::move(plan)), arithmetic_(std::move(arithmetic)), pool_(pool) {
+    for (const std::int64_t elements : plan_->buffers) buffers_.emplace_back(static_cast<std::size_t>(elements));
+    for (const PlanConstant& constant : plan_->constants)
+      arithmetic_.load_constant(constant, buffers_[static_cast<std::size_t>(constant.operand.buffer)]);
+    for (const Step& step : plan_->steps) patches_.emplace_back(static_cast<std::size_t>(patch_elements(step)));
+  }
+
+  const Plan& plan() const { return *plan_; }
+  A& arithmetic() { return arithmetic_; }
+
+  /// The elements of input or output i of the signature, row-major.
+  std::span<Element> input(std::size_t i) { return buffer(plan_->inputs.at(i).operand); }
+  std::span<const Element> output(std::size_t i) { return buffer(plan_->outputs.at(i).operand); }
+
+  void run() {
+    for (std::size_t i = 0; i < plan_->steps.size(); ++i) run_step(plan_->steps[i], patches_[i]);
+  }
+
+ private:
+  std::span<Element> buffer(const Operand& operand) {
+    return std::span<Element>(buffers_[static_cast<std::size_t>(operand.buffer)])
+        .subspan(static_cast<std::size_t>(operand.offset), static_cast<std::size_t>(operand.shape.product()));
+  }
+  TensorView<Element> view(const Operand& operand) {
+    return {buffers_[static_cast<std::size_t>(operand.buffer)].data() + operand.offset, operand.shape, operand.strides};
+  }
+  TensorView<const Element> const_view(const Operand& operand) {
+    const TensorView<Element> v = view(operand);
+    return {v.data, v.shape, v.strides};
+  }
+
+  void run_step(const Step& step, std::vector<Element>& patches) {
+    const auto in = [&](std::size_t i) { return const_view(step.inputs[i]); };
+    switch (step.kind) {
+      case StepKind::copy:
+        return copy(in(0), view(step.output));
+      case StepKind::unary:
+        return arithmetic_.unary(step, in(0), view(step.output), pool_);
+      case StepKind::binary:
+        return arithmetic_.binary(step, in(0), in(1), view(step.output), pool_);
+      case StepKind::reduce:
+        return arithmetic_.reduce(step, in(0), view(step.output), pool_);
+      case StepKind::softmax:
+        return arithmetic_.softmax(step, in(0), view(step.output), pool_);
+      case StepKind::matmul:
+        return arithmetic_.matmul(step, in(0), in(1), nullptr, view(step.output), pool_);
+      case StepKind::conv:
+        return conv(step, patches);
+    }
+  }
+
+  void copy(const TensorView<const Element>& from, const TensorView<Element>& to) {
+    const RowLoop<2> loop(from.shape, {&from.strides, &to.strides});
+    for_each_row(pool_, loop, 16384, [&](const Row<2>& row) {
+      const Element* source = from.data + row.offset[0];
+      Element* target = to.data + row.offset[1];
+      if (row.step[0] == 1 && row.step[1] == 1) {
+        std::copy(source, source + row.count, target);
+      } else {
+        for (std::int64_t i = 0; i < row.count; ++i) target[i * row.step[1]] = source[i * row.step[0]];
+      }
+    });
+  }
+
+  /// Elements of the patch matrix [C/groups·kh·kw, H'·W'] of one image and group.
+  static std::int64_t patch_elements(const Step& step) {
+    if (step.kind != StepKind::conv) return 0;
+    const Extents& weight = step.inputs[1].shape;
+    return weight[1] * weight[2] * weight[3] * step.output.shape[2] * step.output.shape[3];
+  }
+
+  /// A convolution is a matmul of the weights [O/groups, C/groups·kh·kw] with the patches, per image and group.
+  void conv(const Step& step, std::vector<Element>& patches) {
+    const auto x = const_view(step.inputs[0]), weight = const_view(step.inputs[1]);
+    const auto out = view(step.output);
+    const std::int64_t groups = step.conv.groups, rows = weight.shape[0] / groups, depth = weight.shape[1];
+    const std::int64_t pixels = out.shape[2] * out.shape[3], taps = depth * weight.shape[2] * weight.shape[3];
+    TensorView<const Element> bias;
+    if (step.inputs.size() > 2) bias = const_view(step.inputs[2]);
+    for (std::int64_t image = 0; image < x.shape[0]; ++image) {
+      for (std::int64_t group = 0; group < groups; ++group) {
+        gather_patches(step, x.data + image * x.strides[0] + group * depth * x.strides[1], x, weight.shape, out.shape,
+                       patches);
+        const TensorView<const Element> columns{patches.data(), extents_of({1, taps, pixels}),
+                                                extents_of({taps * pixels, pixels, 1})};
+        const TensorView<const Element> filter{weight.data + group * rows * weight.strides[0],
+                                               extents_of({1, rows, taps}), extents_of({0, weight.strides[0], 1})};
+        const TensorView<Element> target{out.data + image * out.strides[0] + group * rows * out.strides[1],
+                                         extents_of({1, rows, pixels}), extents_of({0, out.strides[1], 1})};
+        TensorView<const Element> part = bias;
+        if (bias.data != nullptr) part.data += group * rows * bias.strides[0];
+        arithmetic_.matmul(step, filter, columns, bias.data != nullptr ? &part : nullptr, target, pool_);
+      }
+    }
+  }
+
+  static void gather_patches(const Step& step, const Element* image, const TensorView<const Element>& x,
+                             const Extents& weight, const Extents& out, std::vector<Element>& patches) {
+    const ConvParameters& p = step.conv;
+    auto at = patches.begin();
+    for (std::int64_t channel = 0; channel < weight[1]; ++channel)
+      for (std::int64_t kh = 0; kh < weight[2]; ++kh)
+        for (std::int64_t kw = 0; kw < weight[3]; ++kw)
+          for (std::int64_t row = 0; row < out[2]; ++row)
+            for (std::int64_t col = 0; col < out[3]; ++col) {
+              const std::int64_t h = row * p.stride[0] + kh * p.dilation[0] - p.pad_before[0];
+              const std::int64_t w = col * p.stride[1] + kw * p.dilation[1] - p.pad_before[1];
+              const bool inside = h >= 0 && h < x.shape[2] && w >= 0 && w < x.shape[3];
+              *at++ = inside ? image[channel * x.strides[1] + h * x.strides[2] + w * x.strides[3]] : Element{};
+            }
+  }
+
+  std::shared_ptr<const Plan> plan_;
+  A arithmetic_;
+  ThreadPool* pool_;
+  std::vector<std::vector<Element>> buffers_;
+  std::vector<std::vector<Element>> patches_;  // per step; empty but for convolutions
+};
+
+}  // namespace aneval::emulator

@@ -1,0 +1,352 @@
+#include "ane/emulator/plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "ane/emulator/operand.h"
+#include "ane/half.h"
+#include "ane/mil/ops.h"
+#include "common/error.h"
+
+namespace aneval::emulator {
+namespace {
+
+const std::unordered_map<std::string_view, Function>& unary_functions() {
+  static const std::unordered_map<std::string_view, Function> table = {
+      {"cast", Function::cast},     {"sigmoid", Function::sigmoid}, {"tanh", Function::tanh},
+      {"exp", Function::exp},       {"sqrt", Function::sqrt},       {"rsqrt", Function::rsqrt},
+      {"square", Function::square}, {"silu", Function::silu},       {"relu", Function::relu}};
+  return table;
+}
+
+const std::unordered_map<std::string_view, Function>& binary_functions() {
+  static const std::unordered_map<std::string_view, Function> table = {
+      {"add", Function::add},         {"sub", Function::sub},
+      {"mul", Function::mul},         {"real_div", Function::real_div},
+      {"maximum", Function::maximum}, {"minimum", Function::minimum},
+      {"pow", Function::pow}};
+  return table;
+}
+
+const std::unordered_map<std::string_view, Function>& reduce_functions() {
+  static const std::unordered_map<std::string_view, Function> table = {
+      {"reduce_sum", Function::sum}, {"reduce_mean", Function::mean}, {"reduce_max", Function::max}};
+  return table;
+}
+
+/// The elements of a constant, from its literal or its weight file (checked before: read_blob cannot fail on it).
+std::vector<double> constant_values(const mil::Literal& literal, const ane::WeightFiles& weights) {
+  if (const auto* numbers = std::get_if<std::vector<double>>(&literal.value)) {
+    // A single number for a whole tensor is a fill.
+    const auto n = static_cast<std::size_t>(literal.type.elements());
+    return numbers->size() == 1 ? std::vector<double>(n, numbers->front()) : *numbers;
+  }
+  const auto& blob_file = std::get<mil::BlobFile>(literal.value);
+  const auto file = weights.find(blob_file.path);
+  if (file == weights.end())
+    throw input_error("weight file '" + blob_file.path + "'", "is not among the program's weights",
+                      "put it under weights/ beside the program");
+  const auto n = static_cast<std::size_t>(literal.type.elements());
+  const auto bytes = static_cast<std::uint64_t>(mil::dtype_bytes(literal.type.dtype)) * n;
+  const ane::Blob blob = ane::read_blob(file->second, blob_file.offset, bytes, blob_file.path);
+  std::vector<double> values(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (literal.type.dtype == mil::DType::fp32) {
+      float value;
+      std::memcpy(&value, blob.bytes.data() + 4 * i, 4);
+      values[i] = static_cast<double>(value);
+    } else {
+      ane::half_t bits;
+      std::memcpy(&bits, blob.bytes.data() + 2 * i, 2);
+      values[i] = static_cast<double>(ane::to_float(bits));
+    }
+  }
+  return values;
+}
+
+/// Walks the program once, in order, giving every value an operand.
+class Planner {
+ public:
+  Planner(const mil::Program& program, const ane::WeightFiles& weights)
+      : program_(program), function_(program.main()), weights_(weights) {}
+
+  Plan run() {
+    plan_.file = program_.file;
+    for (const mil::Parameter& parameter : function_.parameters) {
+      scope_.add(parameter);
+      const Operand operand = new_buffer(parameter.type, parameter.location);
+      values_[parameter.name] = operand;
+      plan_.inputs.push_back({parameter.name, operand});
+    }
+    for (const mil::Operation& operation : function_.operations) {
+      plan_operation(operation);
+      scope_.add(operation);
+    }
+    for (const std::string& result : function_.results) {
+      const Operand& value = values_.at(result);
+      plan_.outputs.push_back({result, value.contiguous() ? value : copied(value, result, {})});
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  [[noreturn]] void fail(const mil::Location& location, const std::string& reason, const std::string& remedy) const {
+    throw input_error(program_.file + ":" + std::to_string(location.line) + ":" + std::to_string(location.column),
+                      reason, remedy);
+  }
+
+  Operand new_buffer(const mil::TensorType& type, const mil::Location& location) {
+    if (static_cast<int>(type.shape.size()) > kMaxRank)
+      fail(location, "a tensor of rank " + std::to_string(type.shape.size()),
+           "the emulator runs ranks up to " + std::to_string(kMaxRank));
+    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32)
+      fail(location, "a computed tensor of type " + std::string(mil::dtype_name(type.dtype)),
+           "the emulator computes fp16 and fp32 tensors");
+    Operand operand;
+    operand.buffer = static_cast<int>(plan_.buffers.size());
+    operand.shape = extents_of(type.shape);
+    operand.strides = contiguous_strides(operand.shape);
+    operand.dtype = type.dtype;
+    plan_.buffers.push_back(type.elements());
+    return operand;
+  }
+
+  /// The operand of an argument; constants become buffers when they are first used as data.
+  Operand value(const mil::Operation& operation, std::string_view key, std::size_t index = 0) {
+    const std::string& id = operation.find(key)->values.at(index);
+    if (const auto known = values_.find(id); known != values_.end()) return known->second;
+    const mil::Literal& literal = *scope_.find(id)->literal;
+    const Operand operand = new_buffer(literal.type, operation.location);
+    values_[id] = operand;
+    const bool from_file = std::holds_alternative<mil::BlobFile>(literal.value);
+    plan_.constants.push_back({id, operand, constant_values(literal, weights_), from_file});
+    return operand;
+  }
+
+  Operand copied(const Operand& source, const std::string& result, const mil::Location& location) {
+    Operand target;
+    target.buffer = static_cast<int>(plan_.buffers.size());
+    target.shape = source.shape;
+    target.strides = contiguous_strides(source.shape);
+    target.dtype = source.dtype;
+    plan_.buffers.push_back(source.shape.product());
+    Step step;
+    step.kind = StepKind::copy;
+    step.inputs = {source};
+    step.output = target;
+    step.result = result;
+    step.location = location;
+    plan_.steps.push_back(std::move(step));
+    return target;
+  }
+
+  void emit(const mil::Operation& operation, StepKind kind, Function function, std::vector<Operand> inputs,
+            Operand output, int reduced = 0, const ConvParameters& conv = {}) {
+    plan_.steps.push_back(
+        {kind, function, std::move(inputs), std::move(output), reduced, conv, operation.result, operation.location});
+  }
+
+  void plan_operation(const mil::Operation& operation) {
+    const std::string_view op = operation.op;
+    if (op == "const") return;
+    const mil::Arguments arguments = mil::resolve_arguments(scope_, operation);
+    if (const auto unary = unary_functions().find(op); unary != unary_functions().end()) {
+      const Operand out = new_buffer(operation.type, operation.location);
+      emit(operation, StepKind::unary, unary->second, {value(operation, "x")}, out);
+      values_[operation.result] = out;
+    } else if (const auto binary = binary_functions().find(op); binary != binary_functions().end()) {
+      const Operand out = new_buffer(operation.type, operation.location);
+      emit(operation, StepKind::binary, binary->second,
+           {broadcast_to(value(operation, "x"), out.shape), broadcast_to(value(operation, "y"), out.shape)}, out);
+      values_[operation.result] = out;
+    } else if (const auto reduce = reduce_functions().find(op); reduce != reduce_functions().end()) {
+      plan_reduce(operation, arguments, reduce->second);
+    } else if (op == "softmax") {
+      plan_softmax(operation, arguments);
+    } else if (op == "matmul") {
+      plan_matmul(operation, arguments);
+    } else if (op == "conv") {
+      plan_conv(operation, arguments);
+    } else if (op == "concat") {
+      plan_concat(operation, arguments);
+    } else if (!plan_view(operation, arguments)) {
+      fail(operation.location, "the emulator has no rule for operation '" + operation.op + "'",
+           "write it with operations that `aneval mil check` accepts and the emulator runs");
+    }
+  }
+
+  bool plan_view(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const std::string_view op = operation.op;
+    const Extents shape = extents_of(operation.type.shape);
+    if (op == "reshape" || op == "expand_dims" || op == "squeeze") {
+      Operand source = value(operation, "x");
+      Extents strides;
+      if (!reshaped_strides(source, shape, strides)) {
+        source = copied(source, operation.result, operation.location);
+        strides = contiguous_strides(shape);
+      }
+      source.shape = shape;
+      source.strides = strides;
+      values_[operation.result] = source;
+      return true;
+    }
+    if (op == "transpose") {
+      const Operand x = value(operation, "x");
+      std::vector<std::int64_t> perm = arguments.ints("perm");
+      for (std::int64_t& axis : perm) axis = normal_axis(axis, x.shape.rank);
+      values_[operation.result] = permuted(x, perm);
+      return true;
+    }
+    if (op == "slice_by_size" || op == "slice_by_index") {
+      Operand source = value(operation, "x");
+      const std::vector<std::int64_t> begin = arguments.ints("begin");
+      const std::vector<std::int64_t> stride =
+          arguments.has("stride") ? arguments.ints("stride") : std::vector<std::int64_t>(begin.size(), 1);
+      if (arguments.has("begin_mask") || arguments.has("squeeze_mask"))
+        fail(operation.location, "the emulator has no rule for masks of slice_by_index", "state begin and end in full");
+      for (int axis = 0; axis < source.shape.rank; ++axis) {
+        const auto i = static_cast<std::size_t>(axis);
+        source.offset += (begin[i] < 0 ? begin[i] + source.shape[axis] : begin[i]) * source.strides[axis];
+        source.strides[axis] *= stride[i];
+      }
+      source.shape = shape;
+      values_[operation.result] = source;
+      return true;
+    }
+    return false;
+  }
+
+  void plan_reduce(const mil::Operation& operation, const mil::Arguments& arguments, Function function) {
+    const Operand x = value(operation, "x");
+    std::vector<std::int64_t> axes;
+    if (arguments.has("axes"))
+      for (const std::int64_t axis : arguments.ints("axes")) axes.push_back(normal_axis(axis, x.shape.rank));
+    else
+      for (std::int64_t axis = 0; axis < x.shape.rank; ++axis) axes.push_back(axis);
+    std::sort(axes.begin(), axes.end());
+    const Operand out = new_buffer(operation.type, operation.location);
+    const Operand turned = permuted(x, axes_last(axes, x.shape.rank));
+    Operand flat = out;  // the output without the axes that keep_dims leaves behind
+    flat.shape.rank = turned.shape.rank - static_cast<int>(axes.size());
+    for (int i = 0; i < flat.shape.rank; ++i) flat.shape[i] = turned.shape[i];
+    flat.strides = contiguous_strides(flat.shape);
+    emit(operation, StepKind::reduce, function, {turned}, flat, static_cast<int>(axes.size()));
+    values_[operation.result] = out;
+  }
+
+  void plan_softmax(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const Operand x = value(operation, "x");
+    const Operand out = new_buffer(operation.type, operation.location);
+    const std::int64_t axis = normal_axis(arguments.integer("axis", -1), x.shape.rank);
+    const auto perm = axes_last({axis}, x.shape.rank);
+    emit(operation, StepKind::softmax, Function::none, {permuted(x, perm)}, permuted(out, perm));
+    values_[operation.result] = out;
+  }
+
+  void plan_matmul(const mil::Operation& operation, const mil::Arguments& arguments) {
+    Operand x = value(operation, "x"), y = value(operation, "y");
+    if (x.shape.rank == 1)
+      x = as_matrix(x, true);
+    else if (arguments.boolean("transpose_x", false))
+      x = swapped(x);
+    if (y.shape.rank == 1)
+      y = as_matrix(y, false);
+    else if (arguments.boolean("transpose_y", false))
+      y = swapped(y);
+
+    const Operand out = new_buffer(operation.type, operation.location);
+    const std::int64_t m = x.shape[x.shape.rank - 2], k = x.shape[x.shape.rank - 1], n = y.shape[y.shape.rank - 1];
+    const int rank = std::max({x.shape.rank, y.shape.rank, 3});
+    Extents batch;  // leading axes of the result
+    for (int axis = 0; axis + 2 < rank; ++axis) {
+      const auto size_at = [&](const Operand& operand) {
+        const int at = axis - (rank - operand.shape.rank);
+        return at < 0 ? std::int64_t{1} : operand.shape[at];
+      };
+      batch.push(std::max(size_at(x), size_at(y)));
+    }
+    const auto with_matrix = [&](std::int64_t rows, std::int64_t cols) {
+      Extents shape = batch;
+      shape.push(rows);
+      shape.push(cols);
+      return shape;
+    };
+    const Extents x_shape = with_matrix(m, k), y_shape = with_matrix(k, n), out_shape = with_matrix(m, n);
+    Operand result = out;
+    result.shape = out_shape;
+    result.strides = contiguous_strides(out_shape);
+    // broadcast_to zeroes the strides of axes of size 1: harmless for the matrix axes too, they have one element.
+    emit(operation, StepKind::matmul, Function::none, {broadcast_to(x, x_shape), broadcast_to(y, y_shape)}, result);
+    values_[operation.result] = out;
+  }
+
+  void plan_conv(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const Operand x = value(operation, "x"), weight = value(operation, "weight");
+    if (x.shape.rank != 4)
+      fail(operation.location, "conv of a tensor of rank " + std::to_string(x.shape.rank),
+           "the emulator runs conv on [N, C, H, W]");
+    ConvParameters conv;
+    const auto read_pair = [&](std::string_view key, std::int64_t* target) {
+      if (!arguments.has(key)) return;
+      const auto values = arguments.ints(key);
+      target[0] = values.at(0);
+      target[1] = values.at(1);
+    };
+    read_pair("strides", conv.stride);
+    read_pair("dilations", conv.dilation);
+    conv.groups = arguments.integer("groups", 1);
+    const std::string pad_type = arguments.has("pad_type") ? arguments.string("pad_type") : "valid";
+    const Operand out = new_buffer(operation.type, operation.location);
+    for (int i = 0; i < 2; ++i) {
+      if (pad_type == "custom" && arguments.has("pad")) {
+        conv.pad_before[i] = arguments.ints("pad").at(static_cast<std::size_t>(2 * i));
+      } else if (pad_type != "valid" && pad_type != "custom") {
+        // same, same_lower: the total that the output's size needs, the odd one behind (before for same_lower).
+        const std::int64_t span = (weight.shape[2 + i] - 1) * conv.dilation[i] + 1;
+        const std::int64_t total =
+            std::max<std::int64_t>(0, (out.shape[2 + i] - 1) * conv.stride[i] + span - x.shape[2 + i]);
+        conv.pad_before[i] = pad_type == "same_lower" ? (total + 1) / 2 : total / 2;
+      }
+    }
+    std::vector<Operand> inputs = {x, weight};
+    if (arguments.has("bias")) inputs.push_back(value(operation, "bias"));
+    emit(operation, StepKind::conv, Function::none, std::move(inputs), out, 0, conv);
+    values_[operation.result] = out;
+  }
+
+  void plan_concat(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const std::size_t count = operation.find("values")->values.size();
+    const Operand out = new_buffer(operation.type, operation.location);
+    const int axis = static_cast<int>(normal_axis(arguments.integer("axis"), out.shape.rank));
+    const bool interleave = arguments.boolean("interleave", false);
+    std::int64_t at = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Operand part = value(operation, "values", i);
+      Operand target = out;
+      target.shape = part.shape;
+      if (interleave) {  // out[n·i + part] along the axis
+        target.offset += static_cast<std::int64_t>(i) * out.strides[axis];
+        target.strides[axis] *= static_cast<std::int64_t>(count);
+      } else {
+        target.offset += at * out.strides[axis];
+        at += part.shape[axis];
+      }
+      emit(operation, StepKind::copy, Function::none, {part}, target);
+    }
+    values_[operation.result] = out;
+  }
+
+  const mil::Program& program_;
+  const mil::Function& function_;
+  const ane::WeightFiles& weights_;
+  Plan plan_;
+  mil::Scope scope_;
+  std::unordered_map<std::string, Operand> values_;
+};
+
+}  // namespace
+
+Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights) { return Planner(program, weights).run(); }
+
+}  // namespace aneval::emulator
