@@ -7,7 +7,9 @@
 namespace aneval::reference {
 
 /// From x [D, S], wq, wk, wv, wo, w1, w2, w3, rms_att, rms_ffn. Returns every intermediate by name:
-/// xn q k (both after RoPE) v probs [H·S, S] attn o x2 xm h1 h3 g y.
+/// xn q k (both after RoPE) v probs [H·S, S] attn o x2 xm h1 h3 g y. S is that of x, not of the shape. Folding the
+/// score scale does not change what a layer means: options.folded_scale is ignored.
+/// Errors name the tensor that is missing or of the wrong shape.
 template <class T>
 Matrices<T> layer_forward(const ModelShape& shape, const Options& options, const Matrices<T>& input);
 
@@ -18,10 +20,24 @@ template <class T>
 Matrices<T> layer_backward(const ModelShape& shape, const Options& options, const Matrices<T>& input,
                            const Matrices<T>& tape, const Matrix<T>& dy);
 
+/// The same into tensors of an earlier call, whose memory is used again: for loops, where fresh pages cost a seventh of
+/// the time. The outputs may not be the inputs.
+template <class T>
+void layer_forward(const ModelShape& shape, const Options& options, const Matrices<T>& input, Matrices<T>& tape);
+template <class T>
+void layer_backward(const ModelShape& shape, const Options& options, const Matrices<T>& input, const Matrices<T>& tape,
+                    const Matrix<T>& dy, Matrices<T>& gradients);
+
+extern template void layer_forward(const ModelShape&, const Options&, const Matrices<float>&, Matrices<float>&);
+extern template void layer_backward(const ModelShape&, const Options&, const Matrices<float>&, const Matrices<float>&,
+                                    const Matrix<float>&, Matrices<float>&);
 extern template Matrices<float> layer_forward(const ModelShape&, const Options&, const Matrices<float>&);
-extern template Matrices<double> layer_forward(const ModelShape&, const Options&, const Matrices<double>&);
 extern template Matrices<float> layer_backward(const ModelShape&, const Options&, const Matrices<float>&,
                                                const Matrices<float>&, const Matrix<float>&);
+extern template void layer_forward(const ModelShape&, const Options&, const Matrices<double>&, Matrices<double>&);
+extern template void layer_backward(const ModelShape&, const Options&, const Matrices<double>&, const Matrices<double>&,
+                                    const Matrix<double>&, Matrices<double>&);
+extern template Matrices<double> layer_forward(const ModelShape&, const Options&, const Matrices<double>&);
 extern template Matrices<double> layer_backward(const ModelShape&, const Options&, const Matrices<double>&,
                                                 const Matrices<double>&, const Matrix<double>&);
 
