@@ -1,0 +1,154 @@
+#include "validate/case_data.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/error.h"
+#include "common/random.h"
+
+namespace aneval::validate {
+namespace {
+
+bool is_gradient(const std::string& slot) { return slot.starts_with("d"); }
+
+/// Shape of the model tensor that a weight slot is staged from.
+std::vector<std::int64_t> natural_shape(const ane::Slot& slot) {
+  const std::int64_t channels = slot.channels.size(), width = slot.width.size();
+  return slot.transposed ? std::vector<std::int64_t>{width, channels} : std::vector<std::int64_t>{channels, width};
+}
+
+/// [H·S, S] rows of softmax over the keys that a query may see, from N(0, 1) scores.
+void fill_probabilities(Random& random, Tensor& tensor) {
+  const std::int64_t rows = tensor.rows(), seq = tensor.cols();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* p = tensor.data.data() + row * seq;
+    const std::int64_t query = row % seq;
+    double sum = 0;
+    for (std::int64_t key = 0; key <= query; ++key) {
+      p[key] = static_cast<float>(std::exp(random.normal()));
+      sum += static_cast<double>(p[key]);
+    }
+    for (std::int64_t key = 0; key < seq; ++key)
+      p[key] = key <= query ? static_cast<float>(static_cast<double>(p[key]) / sum) : 0.0F;
+  }
+}
+
+CaseData random_data(const Case& c, const ane::PackedLayout& layout) {
+  CaseData data;
+  for (const ane::Slot& slot : layout.slots()) {
+    Random random(c.seed, slot.name);
+    if (slot.kind == ane::SlotKind::weight) {
+      Tensor tensor(natural_shape(slot));
+      // fan_in is the width of the natural weight; the generic matmul's lies as on the surface, its input is its rows.
+      const std::int64_t fan_in = c.kernel == "dynMatmul" ? tensor.rows() : tensor.cols();
+      random.fill_normal(tensor.data, 1.0 / std::sqrt(static_cast<double>(fan_in)));
+      data.weights[slot.weight] = std::move(tensor);
+    } else {
+      Tensor tensor({slot.channels.size(), slot.width.size()});
+      if (slot.name == "probs")
+        fill_probabilities(random, tensor);
+      else
+        random.fill_normal(tensor.data, is_gradient(slot.name) ? c.amplitude * c.gradient : c.amplitude);
+      data.activations[slot.name] = std::move(tensor);
+    }
+  }
+  return data;
+}
+
+/// Integers from −largest to largest, about one in `sparsity` of them not zero.
+void fill_integers(Random& random, Tensor& tensor, std::int64_t largest, std::int64_t sparsity) {
+  for (float& value : tensor.data)
+    value = random.below(sparsity) == 0 ? static_cast<float>(random.below(2 * largest + 1) - largest) : 0.0F;
+}
+
+/// Probability rows with a single one: query p of head j looks at key (j + 3p) mod (p + 1).
+std::int64_t selected_key(std::int64_t head, std::int64_t query) { return (head + 3 * query) % (query + 1); }
+
+/// q and k [H·h, S] such that every query's score with its key exceeds all others by at least 64²/sqrt(h), above 18 for
+/// every head dimension up to 128² (e^-18 is half of fp16's smallest number): keys carry a one-hot code of 64 in lane
+/// t mod h, and only the first h keys carry any.
+void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
+  const std::int64_t seq = q.cols(), h = shape.head_dim;
+  std::fill(q.data.begin(), q.data.end(), 0.0F);
+  std::fill(k.data.begin(), k.data.end(), 0.0F);
+  for (std::int64_t head = 0; head < shape.heads; ++head) {
+    for (std::int64_t key = 0; key < std::min(seq, h); ++key)
+      k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 64.0F;
+    for (std::int64_t query = 0; query < seq; ++query) {
+      const std::int64_t key = selected_key(head, std::min(query, h - 1));
+      q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 64.0F;
+    }
+  }
+}
+
+/// Attention of sdpaFwd that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four rows of
+/// xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation leaves in
+/// place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18.
+void fill_forward_selection(const ModelShape& shape, CaseData& data) {
+  Tensor &xn = data.activations.at("xn"), &wq = data.weights.at("wq"), &wk = data.weights.at("wk");
+  const std::int64_t seq = xn.cols(), dim = shape.dim, h = shape.head_dim;
+  if (dim < 4) return;
+  for (std::int64_t t = 0; t < seq; ++t) {
+    const float marks[4] = {t == 0 ? 1.0F : 0.0F, t % 2 == 0 ? 1.0F : 0.0F, t % 2 == 1 ? 1.0F : 0.0F,
+                            t == 1 ? 1.0F : 0.0F};
+    for (std::int64_t row = 0; row < 4; ++row) xn.data[static_cast<std::size_t>(row * seq + t)] = marks[row];
+  }
+  const std::int64_t second = h - 1, first = shape.rope_pairing == RopePairing::half ? h / 2 - 1 : h - 2;
+  const auto set_lanes = [&](Tensor& w, std::int64_t heads, std::int64_t mark_first, std::int64_t mark_second) {
+    std::fill(w.data.begin(), w.data.end(), 0.0F);
+    for (std::int64_t head = 0; head < heads; ++head) {
+      w.data[static_cast<std::size_t>((head * h + first) * dim + mark_first)] = 128.0F;
+      w.data[static_cast<std::size_t>((head * h + second) * dim + mark_second)] = 128.0F;
+    }
+  };
+  set_lanes(wk, shape.kv_heads, 0, 3);
+  set_lanes(wq, shape.heads, 1, 2);
+}
+
+CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
+  CaseData data;
+  for (const ane::Slot& slot : layout.slots()) {
+    Random random(c.seed, slot.name);
+    const bool weight = slot.kind == ane::SlotKind::weight;
+    Tensor tensor(weight ? natural_shape(slot) : std::vector<std::int64_t>{slot.channels.size(), slot.width.size()});
+    if (slot.name == "probs") {
+      for (std::int64_t row = 0; row < tensor.rows(); ++row) {
+        const std::int64_t query = row % tensor.cols(), head = row / tensor.cols();
+        tensor.data[static_cast<std::size_t>(row * tensor.cols() + selected_key(head, query))] = 1.0F;
+      }
+    } else if (weight) {
+      // −1, 0, 1 with one in 4 drawn: sums over a few thousand terms stay far below 2048, where fp16 skips no integer.
+      fill_integers(random, tensor, 1, 4);
+    } else {
+      fill_integers(random, tensor, 2, 2);
+      // The first half of the tokens silences h1: there g = 0 and y = x2, exactly.
+      if (slot.name == "xm")
+        for (std::int64_t d = 0; d < tensor.rows(); ++d)
+          std::fill_n(tensor.data.begin() + d * tensor.cols(), tensor.cols() / 2, 0.0F);
+    }
+    if (weight)
+      data.weights[slot.weight] = std::move(tensor);
+    else
+      data.activations[slot.name] = std::move(tensor);
+  }
+  if (c.kernel == "sdpaBwd1") fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
+  if (c.kernel == "sdpaFwd") fill_forward_selection(c.shape, data);
+  return data;
+}
+
+}  // namespace
+
+CaseData make_case_data(const Case& c, const ane::PackedLayout& layout) {
+  switch (c.data) {
+    case DataKind::random:
+      return random_data(c, layout);
+    case DataKind::exact:
+      return exact_data(c, layout);
+    case DataKind::real:
+      break;
+  }
+  throw input_error("case '" + case_text(c) + "'", "real data does not come from a seed",
+                    "give --weights FILE --tokenizer FILE --text TEXT as well");
+}
+
+}  // namespace aneval::validate

@@ -1,0 +1,20 @@
+// The tensors of a case: model weights in their natural orientation and activation slots, from the case's seed alone.
+#pragma once
+
+#include "ane/packed_layout.h"
+#include "common/tensor.h"
+#include "validate/case.h"
+
+namespace aneval::validate {
+
+struct CaseData {
+  NamedTensors weights;      // wq [Q, D], …: what staging starts from
+  NamedTensors activations;  // by slot name, [channels, S]
+};
+
+/// Activations N(0, amp²); weights N(0, 1/fan_in); gradients (slots named d…) N(0, (amp·grad)²); probs a causal
+/// softmax. Exact cases: integers whose products and sums no format rounds, and for attention queries that pick one key
+/// each. Errors: data=real (it comes from a model, not from a seed).
+CaseData make_case_data(const Case& c, const ane::PackedLayout& layout);
+
+}  // namespace aneval::validate

@@ -1,0 +1,86 @@
+// The text of a case is its identity: it must read back to the same case, and wrong text must be named.
+#include "validate/case.h"
+
+#include <gmock/gmock.h>
+
+#include "ane/kernels/kernel.h"
+#include "common/error.h"
+#include "validate/suites.h"
+
+namespace aneval::validate {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(CaseText, EverySuiteCaseReadsBackToItself) {
+  const auto registry = ane::KernelRegistry::builtin();
+  SuiteOptions options;
+  options.extent = Extent::full;
+  auto cases = edge_cases(registry, options);
+  for (const ModelShape& shape : model_presets()) {
+    options.shape = shape;
+    const auto more = shape_cases(registry, options);
+    cases.insert(cases.end(), more.begin(), more.end());
+  }
+  ASSERT_GT(cases.size(), 200u);
+  for (const Case& c : cases) {
+    const Case back = parse_case(case_text(c));
+    EXPECT_EQ(case_text(back), case_text(c));
+    EXPECT_EQ(back.shape, c.shape);
+    EXPECT_EQ(back.variant, c.variant);
+    EXPECT_EQ(back.seed, c.seed);
+  }
+}
+
+TEST(CaseText, APresetIsNamedAndAnyOtherShapeIsSpelledOut) {
+  Case c;
+  c.kernel = "woFwd";
+  c.shape = load_model_shape("Qwen3-0.6B");
+  EXPECT_EQ(case_text(c), "kernel=woFwd;model=Qwen3-0.6B;seq=256;data=random;amp=1;seed=1");
+  c.shape.hidden = 100;
+  EXPECT_THAT(case_text(c), HasSubstr("hidden=100"));
+  EXPECT_EQ(parse_case(case_text(c)).shape, c.shape);
+}
+
+TEST(CaseText, KeysComeInAnyOrder) {
+  const Case c = parse_case("seed=9;seq=64;model=Stories110M;kernel=qBwd;pad=32");
+  EXPECT_EQ(c.shape.dim, 768);
+  EXPECT_EQ(c.shape.seq, 64);
+  EXPECT_EQ(c.variant.pad, ane::Pad::multiple_of_32);
+  EXPECT_EQ(c.seed, 9u);
+}
+
+std::string error_of(const std::string& text) {
+  try {
+    (void)parse_case(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::bad_input);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CaseText, WrongTextIsNamedWithTheRemedy) {
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;sead=1"), HasSubstr("seed"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;head_map=cyclik"), HasSubstr("cyclic"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;data=rand"), HasSubstr("random"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seq=0"), HasSubstr("seq"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seed=-1"), HasSubstr("seed"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;amp=big"), HasSubstr("amp"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=unheard-of"), HasSubstr("case"));
+  EXPECT_THAT(error_of("kernel"), HasSubstr("="));
+}
+
+TEST(CaseFilter, ComparesMeaningNotSpelling) {
+  Case c;
+  c.kernel = "woFwd";
+  c.shape = load_model_shape("Stories110M");
+  EXPECT_TRUE(matches(c, ""));
+  EXPECT_TRUE(matches(c, "amp=1.0;kernel=woFwd"));
+  EXPECT_TRUE(matches(c, "pad=none"));
+  EXPECT_FALSE(matches(c, "pad=32"));
+  EXPECT_FALSE(matches(c, "kernel=qBwd"));
+}
+
+}  // namespace
+}  // namespace aneval::validate

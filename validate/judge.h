@@ -1,0 +1,60 @@
+// Judges one output block of a kernel. Three comparisons, each with its own meaning:
+//
+//   program check   the program, evaluated without rounding, against the reference: a wrong head map, mask, scale, slot
+//                   or rotation shows here, before any arithmetic is argued about
+//   device check    gate 1: |device − reference| ≤ E for every element, E from the error shadows; where E = 0 the two
+//                   must be equal
+//   metrics         reported beside them
+//
+// Acceptance is written so that NaN fails.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "common/record.h"
+#include "validate/metrics.h"
+#include "validate/shadow.h"
+
+namespace aneval::validate {
+
+/// Where a comparison is worst, and by how much.
+struct Worst {
+  std::int64_t channel = 0, token = 0;
+  double got = 0, expected = 0, bound = 0;
+  double ratio = 0;  // |got − expected| / bound; infinite where a value that cannot round differs
+};
+
+struct Comparison {
+  bool holds = true;
+  Worst worst;
+  std::int64_t violations = 0;
+};
+
+struct BlockJudgement {
+  std::string block;
+  std::int64_t channels = 0, tokens = 0;
+  Comparison program, device;
+  Metrics metrics;
+  std::int64_t exact_elements = 0;       // only one fp16 number lies within the bound
+  std::int64_t straddling_elements = 0;  // may be finite or infinite
+  Status status = Status::ok;
+  std::string reason;
+};
+
+/// |value − reference| ≤ bound + 1e-12·(|reference| + largest |reference| of the block): bound is what rounding
+/// constants of unknown origin may have done, the rest is the rounding of double arithmetic.
+Comparison compare_program(std::span<const Shadow> program, std::span<const double> reference, std::int64_t tokens);
+
+/// Gate 1. An element that may overflow passes as ±inf of its sign, or within its bound.
+Comparison compare_device(std::span<const float> device, std::span<const double> reference,
+                          std::span<const Shadow> shadow, std::int64_t tokens);
+
+/// fp16 numbers lie at least 2^-24 apart: a smaller bound than a quarter of that leaves room for one only.
+inline constexpr double kSingleNumberBound = 0x1p-26;
+
+/// Status and reason from the parts: the program check first, since a wrong program explains a wrong result.
+void conclude(BlockJudgement& judgement);
+
+}  // namespace aneval::validate

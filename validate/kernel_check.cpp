@@ -1,0 +1,226 @@
+#include "validate/kernel_check.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "ane/emulator/evaluator.h"
+#include "ane/mil/text.h"
+#include "ane/staging.h"
+#include "common/error.h"
+#include "common/hash.h"
+#include "validate/shadow.h"
+
+namespace aneval::validate {
+namespace {
+
+using ShadowEvaluator = emulator::Evaluator<ShadowArithmetic>;
+
+/// The case's part that decides what is compiled.
+std::string program_key(const Case& c) {
+  Case key;
+  key.kernel = c.kernel;
+  key.shape = c.shape;
+  key.variant = c.variant;
+  key.ic = c.ic;
+  key.oc = c.oc;
+  return case_text(key);
+}
+
+/// What a slot must hold, worked out from its name and the natural tensor alone, not from the layout's own idea of it:
+/// `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets.
+void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data, ane::Surface& input) {
+  for (const ane::Slot& slot : layout.slots()) {
+    if (slot.kind != ane::SlotKind::weight) continue;
+    const bool transposed = slot.name.ends_with("_t");
+    const std::string weight = transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name;
+    const Tensor& natural = data.weights.at(weight);
+    const std::int64_t channels = slot.channels.size(), width = slot.width.size();
+    std::vector<float> staged(static_cast<std::size_t>(channels * width));
+    ane::read_slot(layout, slot.name, input, staged);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t w = 0; w < width; ++w) {
+        const float source = natural.data[static_cast<std::size_t>(transposed ? w * channels + c : c * width + w)];
+        const ane::half_t expected = ane::to_half(static_cast<double>(source) * slot.scale);
+        const float got = staged[static_cast<std::size_t>(c * width + w)];
+        if (!(got == ane::to_float(expected)))
+          throw Error(ExitCode::check_failed, "staging of slot " + slot.name,
+                      fmt::format("channel {} column {} holds {}, the weight {} gives {}", c, w, got, weight,
+                                  ane::to_float(expected)),
+                      "the packed layout and the staging disagree");
+      }
+    }
+  }
+}
+
+reference::Matrices<double> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
+  reference::Matrices<double> inputs;
+  std::vector<float> values;
+  for (const ane::Slot& slot : layout.slots()) {
+    values.resize(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
+    ane::read_slot(layout, slot.name, input, values);
+    inputs[slot.name] =
+        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size())
+            .cast<double>();
+  }
+  return inputs;
+}
+
+/// Runs the program's shadows on what lies on the input surface.
+std::unique_ptr<ShadowEvaluator> run_shadows(const ane::CompiledKernel& kernel,
+                                             const std::shared_ptr<const emulator::Plan>& plan, ErrorModel model,
+                                             ane::Surface& input, ThreadPool* pool) {
+  auto evaluator =
+      std::make_unique<ShadowEvaluator>(plan, ShadowArithmetic(model, kernel.program.exact_constants), pool);
+  {
+    const ane::ReadLock lock(input);
+    const auto halves = lock.halves();
+    const auto to = evaluator->input(0);
+    for (std::size_t i = 0; i < to.size(); ++i) to[i].value = static_cast<double>(ane::to_float(halves[i]));
+  }
+  evaluator->run();
+  return evaluator;
+}
+
+/// The shadows of one block, cropped of padding like staging's read_block.
+std::vector<Shadow> block_shadows(const ane::PackedLayout& layout, const ane::Block& block,
+                                  std::span<const Shadow> output) {
+  std::vector<Shadow> shadows;
+  shadows.reserve(static_cast<std::size_t>(block.channels.size() * block.width.size()));
+  for (std::int64_t c = 0; c < block.channels.size(); ++c)
+    for (std::int64_t t = 0; t < block.width.size(); ++t)
+      shadows.push_back(output[static_cast<std::size_t>(
+          (block.channel_offset + block.channels.place(c)) * layout.output_width() + block.width.place(t))]);
+  return shadows;
+}
+
+/// Evaluates from a poisoned output and returns what was written, as bits.
+std::vector<ane::half_t> evaluate(ane::Device& device, ane::Request& request, std::int64_t generation) {
+  const ane::half_t pattern = ane::kPoison[generation % 2];
+  ane::poison(*request.output(), pattern);
+  device.evaluate(request);
+  ane::check_no_poison(request, pattern);
+  const ane::ReadLock lock(*request.output());
+  return {lock.halves().begin(), lock.halves().end()};
+}
+
+std::string hash_text(const std::vector<ane::half_t>& bits) {
+  Hasher hasher;
+  hasher.add(bits.data(), bits.size() * sizeof(ane::half_t));
+  return hasher.digest();
+}
+
+}  // namespace
+
+ane::KernelConfig kernel_config(const Case& c) { return {c.shape, c.variant, c.ic, c.oc}; }
+
+reference::Options reference_options(const ane::Variant& variant) {
+  reference::Options options;
+  options.cyclic_heads = variant.head_map == ane::HeadMap::cyclic;
+  options.folded_scale = variant.score_scale == ane::ScoreScale::folded;
+  return options;
+}
+
+KernelChecker::Ready& KernelChecker::ready(const Case& c) {
+  const std::string key = program_key(c);
+  if (const auto found = ready_.find(key); found != ready_.end()) return found->second;
+  ane::Device& device = *options_.device;
+  Ready made{ane::compile_kernel(device, options_.registry.find(c.kernel), kernel_config(c), options_.programs),
+             nullptr};
+  made.request = device.make_request(
+      made.kernel.executable, device.create_surface(static_cast<std::size_t>(made.kernel.layout.input_bytes())),
+      device.create_surface(static_cast<std::size_t>(made.kernel.layout.output_bytes())));
+  return ready_.emplace(key, std::move(made)).first->second;
+}
+
+CaseResult KernelChecker::run(const Case& c) {
+  check_shape(c.shape, "case '" + case_text(c) + "'");
+  const ane::PackedLayout layout = options_.registry.find(c.kernel).layout(kernel_config(c));
+  return run(c, make_case_data(c, layout));
+}
+
+CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
+  const auto start = std::chrono::steady_clock::now();
+  CaseResult result;
+  result.c = c;
+  result.variant = ane::variant_text(c.variant);
+  try {
+    Ready& kernel = ready(c);
+    if (kernel.kernel.external) result.variant = "external";
+    result.program_hash = kernel.kernel.executable->program_hash();
+    judge(c, data, kernel, result);
+  } catch (const Error& error) {
+    // A device or a check that failed is a result; a wrong case is the caller's mistake.
+    if (error.code() == ExitCode::bad_input) throw;
+    result.status = error.code() == ExitCode::check_failed ? Status::wrong_result : Status::run_error;
+    result.reason = error.what();
+  }
+  result.milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, CaseResult& result) {
+  const ane::CompiledKernel& kernel = ready.kernel;
+  const ane::PackedLayout& layout = kernel.layout;
+  ane::Surface& input = *ready.request->input();
+
+  ane::stage_weights(layout, data.weights, input, options_.pool);
+  for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
+  check_staged_weights(layout, data, input);
+
+  const reference::Matrices<double> expected = options_.references.find(c.kernel).in_double(
+      c.shape, reference_options(c.variant), surface_inputs(layout, input));
+
+  const auto first = evaluate(*options_.device, *ready.request, generation_++);
+  const auto second = evaluate(*options_.device, *ready.request, generation_++);
+  result.output_hash = hash_text(first);
+
+  // The text that the device got is what is judged, not the graph that it was printed from.
+  const mil::Program program = mil::parse(kernel.program.text, kernel.name);
+  const auto plan = std::make_shared<const emulator::Plan>(emulator::make_plan(program, kernel.program.weights));
+  std::map<std::string, std::vector<Shadow>> exact;
+  {
+    const auto evaluator = run_shadows(kernel, plan, ErrorModel::exact(), input, options_.pool);
+    for (const ane::Block& block : layout.blocks())
+      exact[block.name] = block_shadows(layout, block, evaluator->output(0));
+  }
+  const auto evaluator = run_shadows(kernel, plan, ErrorModel::of(*options_.profile), input, options_.pool);
+
+  for (const ane::Block& block : layout.blocks()) {
+    BlockJudgement j;
+    j.block = block.name;
+    j.channels = block.channels.size();
+    j.tokens = block.width.size();
+    const auto n = static_cast<std::size_t>(j.channels * j.tokens);
+    const auto found = expected.find(block.name);
+    if (found == expected.end())
+      throw std::logic_error("the reference of " + c.kernel + " has no block '" + block.name + "'");
+    const std::span<const double> reference(found->second.data(), n);
+    std::vector<float> device(n);
+    ane::read_block(layout, block.name, *ready.request->output(), device);
+    std::vector<Shadow> shadows = block_shadows(layout, block, evaluator->output(0));
+
+    const std::vector<Shadow>& program_shadows = exact.at(block.name);
+    j.program = compare_program(program_shadows, reference, j.tokens);
+    for (std::size_t i = 0; i < n; ++i) shadows[i].bound += program_shadows[i].bound;
+    j.device = compare_device(device, reference, shadows, j.tokens);
+    j.metrics = compute_metrics(device, reference);
+    for (const Shadow& shadow : shadows) {
+      j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.overflow ? 1 : 0;
+      j.straddling_elements += shadow.overflow ? 1 : 0;
+    }
+    conclude(j);
+    if (j.status != Status::ok && (result.status == Status::ok || result.status == Status::degraded)) {
+      result.status = j.status;
+      result.reason = "block " + j.block + ": " + j.reason;
+    }
+    result.blocks.push_back(std::move(j));
+  }
+  if (first != second && result.status == Status::ok) {
+    result.status = Status::unstable;
+    result.reason = "two evaluations of the same input gave different bits";
+  }
+}
+
+}  // namespace aneval::validate

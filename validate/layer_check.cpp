@@ -1,0 +1,125 @@
+#include "validate/layer_check.h"
+
+#include <cmath>
+
+#include "common/random.h"
+
+namespace aneval::validate {
+namespace {
+
+template <class T>
+reference::Matrices<T> to_matrices(const NamedTensors& tensors) {
+  reference::Matrices<T> matrices;
+  for (const auto& [name, tensor] : tensors)
+    matrices[name] =
+        Eigen::Map<const reference::Matrix<float>>(tensor.data.data(), tensor.rows(), tensor.cols()).template cast<T>();
+  return matrices;
+}
+
+template <class T>
+reference::Matrices<T> reference_results(const Case& c, const NamedTensors& tensors) {
+  const reference::Options options = reference_options(c.variant);
+  const auto input = to_matrices<T>(tensors);
+  auto tape = reference::layer_forward<T>(c.shape, options, input);
+  auto results = reference::layer_backward<T>(c.shape, options, input, tape, input.at("dy"));
+  results["y"] = tape.at("y");
+  return results;
+}
+
+}  // namespace
+
+const std::vector<std::string>& layer_weights() {
+  static const std::vector<std::string> names = {"wq", "wk", "wv", "wo", "w1", "w2", "w3", "rms_att", "rms_ffn"};
+  return names;
+}
+
+const std::vector<std::string>& layer_results() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = {"y", "dx"};
+    for (const std::string& weight : layer_weights()) all.push_back("d" + weight);
+    return all;
+  }();
+  return names;
+}
+
+NamedTensors random_layer_tensors(const Case& c) {
+  const ModelShape& s = c.shape;
+  const std::map<std::string, std::vector<std::int64_t>> shapes = {
+      {"x", {s.dim, s.seq}},       {"dy", {s.dim, s.seq}},     {"wq", {s.q_dim(), s.dim}}, {"wk", {s.kv_dim(), s.dim}},
+      {"wv", {s.kv_dim(), s.dim}}, {"wo", {s.dim, s.q_dim()}}, {"w1", {s.hidden, s.dim}},  {"w3", {s.hidden, s.dim}},
+      {"w2", {s.dim, s.hidden}},   {"rms_att", {s.dim}},       {"rms_ffn", {s.dim}}};
+  NamedTensors tensors;
+  for (const auto& [name, shape] : shapes) {
+    Tensor tensor(shape);
+    Random random(c.seed, name);
+    if (name == "x")
+      random.fill_normal(tensor.data, c.amplitude);
+    else if (name == "dy")
+      random.fill_normal(tensor.data, c.amplitude * c.gradient);
+    else if (shape.size() == 1)
+      random.fill_normal(tensor.data, 0.25, 1.0);  // away from 1: a misplaced w is invisible at 1
+    else
+      random.fill_normal(tensor.data, 1.0 / std::sqrt(static_cast<double>(tensor.cols())));
+    tensors[name] = std::move(tensor);
+  }
+  return tensors;
+}
+
+NamedTensors run_layer_on_device(const CheckOptions& options, const Case& c, const NamedTensors& tensors) {
+  ane::LayerPrograms programs(*options.device, options.registry, c.shape, c.variant, options.programs);
+  ane::Layer layer(programs, options.pool);
+  NamedTensors weights;
+  for (const std::string& name : layer_weights()) weights[name] = tensors.at(name);
+  layer.stage(weights);
+  NamedTensors work{{"x", tensors.at("x")}};
+  layer.forward(work);
+  work["dy"] = tensors.at("dy");
+  layer.backward(work);
+  NamedTensors results;
+  for (const std::string& name : layer_results()) results[name] = std::move(work.at(name));
+  return results;
+}
+
+template <class T>
+NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors) {
+  const auto all = reference_results<T>(c, tensors);
+  NamedTensors results;
+  for (const std::string& name : layer_results()) {
+    const reference::Matrix<T>& matrix = all.at(name);
+    Tensor tensor(matrix.cols() == 1 && name.starts_with("drms")
+                      ? std::vector<std::int64_t>{matrix.rows()}
+                      : std::vector<std::int64_t>{matrix.rows(), matrix.cols()});
+    for (std::size_t i = 0; i < tensor.data.size(); ++i) tensor.data[i] = static_cast<float>(matrix.data()[i]);
+    results[name] = std::move(tensor);
+  }
+  return results;
+}
+
+template NamedTensors run_layer_on_reference<float>(const Case&, const NamedTensors&);
+template NamedTensors run_layer_on_reference<double>(const Case&, const NamedTensors&);
+
+LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors) {
+  LayerResult result;
+  result.c = c;
+  result.c.kernel = "layer";
+  const NamedTensors device = run_layer_on_device(options, c, tensors);
+  const auto expected = reference_results<double>(c, tensors);
+  for (const std::string& name : layer_results()) {
+    const Tensor& got = device.at(name);
+    LayerTensorError error;
+    error.tensor = name;
+    error.channels = got.rows();
+    error.tokens = got.cols();
+    error.metrics = compute_metrics(got.data, {expected.at(name).data(), got.data.size()});
+    if (error.metrics.nan_count + error.metrics.inf_count > 0 && result.status == Status::ok) {
+      result.status = Status::nonfinite;
+      result.reason = name + " has " + std::to_string(error.metrics.nan_count) + " NaN and " +
+                      std::to_string(error.metrics.inf_count) + " inf";
+    }
+    result.tensors.push_back(std::move(error));
+  }
+  result.counters = options.device->counters();
+  return result;
+}
+
+}  // namespace aneval::validate

@@ -1,0 +1,45 @@
+// A whole layer on a device, forward and backward, against the double reference on the fp32 inputs: how far the chain
+// of kernels drifts. Reported, not gated; what is gated is each kernel on its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ane/layer_runner.h"
+#include "reference/layer.h"
+#include "validate/kernel_check.h"
+
+namespace aneval::validate {
+
+struct LayerTensorError {
+  std::string tensor;
+  std::int64_t channels = 0, tokens = 0;
+  Metrics metrics;
+};
+
+struct LayerResult {
+  Case c;  // kernel is "layer"
+  std::vector<LayerTensorError> tensors;
+  Status status = Status::ok;  // nonfinite when an output is not finite
+  std::string reason;
+  ane::DeviceCounters counters;  // of the device, after the run
+};
+
+/// x and dy N(0, amp²), weights N(0, 1/fan_in), RMSNorm weights 1 + N(0, 0.25²), from the case's seed.
+NamedTensors random_layer_tensors(const Case& c);
+
+/// One layer forward and backward on the device; `tensors` holds x, dy and the nine weights.
+NamedTensors run_layer_on_device(const CheckOptions& options, const Case& c, const NamedTensors& tensors);
+
+/// The same on the reference, in the scalar asked for.
+template <class T>
+NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors);
+
+LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors);
+
+/// y, dx and the nine weight gradients.
+const std::vector<std::string>& layer_results();
+/// The nine weights of a layer.
+const std::vector<std::string>& layer_weights();
+
+}  // namespace aneval::validate

@@ -1,0 +1,75 @@
+#include "validate/real_data.h"
+
+#include <cmath>
+
+#include "ane/gqa.h"
+#include "ane/layer_plan.h"
+#include "common/error.h"
+
+namespace aneval::validate {
+namespace {
+
+Tensor to_tensor(const reference::Matrix<float>& matrix, bool vector) {
+  Tensor tensor(vector ? std::vector<std::int64_t>{matrix.rows()}
+                       : std::vector<std::int64_t>{matrix.rows(), matrix.cols()});
+  std::copy(matrix.data(), matrix.data() + matrix.size(), tensor.data.begin());
+  return tensor;
+}
+
+/// The tensor of a trace that a layer plan calls `name`.
+Tensor trace_tensor(const Case& c, const reference::LayerTrace& trace, const std::string& name) {
+  const bool folded = c.variant.score_scale == ane::ScoreScale::folded;
+  const double root = std::sqrt(static_cast<double>(c.shape.head_dim));
+  const auto find = [&](const std::string& key) -> Tensor {
+    for (const auto* matrices : {&trace.forward, &trace.backward, &trace.input})
+      if (const auto found = matrices->find(key); found != matrices->end()) return to_tensor(found->second, false);
+    throw std::logic_error("the trace has no tensor '" + key + "'");
+  };
+  const auto scaled = [](Tensor tensor, double factor) {
+    for (float& value : tensor.data) value = static_cast<float>(static_cast<double>(value) * factor);
+    return tensor;
+  };
+  if (name == "q_rope") return folded ? scaled(find("q"), 1 / root) : find("q");
+  if (name == "k_rope") return find("k");
+  if (name == "dq" && folded) return scaled(find("dq"), root);  // gradient of the scaled query
+  if (name == "k_tiled" || name == "v_tiled") {
+    const Tensor kv = find(name == "k_tiled" ? "k" : "v");
+    Tensor full({c.shape.q_dim(), kv.cols()});
+    ane::tile_kv(c.shape, c.variant.head_map, kv.data, full.data);
+    return full;
+  }
+  return find(name);
+}
+
+}  // namespace
+
+CaseData real_case_data(const Case& c, const ane::PackedLayout& layout, const reference::LayerTrace& trace) {
+  const ane::LayerPlan plan = ane::layer_plan(c.variant);
+  const ane::PlanStep* step = nullptr;
+  for (const auto* steps : {&plan.forward, &plan.backward})
+    for (const ane::PlanStep& candidate : *steps)
+      if (candidate.kernel == c.kernel) step = &candidate;
+  if (step == nullptr)
+    throw input_error("kernel " + c.kernel, "is not part of a layer, so a model gives it no real data",
+                      "choose one of the layer's kernels");
+  CaseData data;
+  for (const auto& [slot, tensor] : step->inputs) {
+    Tensor values = trace_tensor(c, trace, tensor);
+    // A loss scale multiplies every gradient; the backward pass is linear in dy.
+    if (slot.starts_with("d"))
+      for (float& value : values.data) value = static_cast<float>(static_cast<double>(value) * c.gradient);
+    data.activations[slot] = std::move(values);
+  }
+  for (const ane::Slot& slot : layout.slots())
+    if (slot.kind == ane::SlotKind::weight) data.weights[slot.weight] = to_tensor(trace.input.at(slot.weight), false);
+  return data;
+}
+
+NamedTensors real_layer_tensors(const Case& c, const reference::LayerTrace& trace) {
+  NamedTensors tensors;
+  for (const auto& [name, matrix] : trace.input) tensors[name] = to_tensor(matrix, name.starts_with("rms_"));
+  for (float& value : tensors.at("dy").data) value = static_cast<float>(static_cast<double>(value) * c.gradient);
+  return tensors;
+}
+
+}  // namespace aneval::validate

@@ -1,0 +1,87 @@
+#include "validate/rows.h"
+
+#include <cmath>
+
+namespace aneval::validate {
+namespace {
+
+Record base_row(const RunContext& run, const Case& c, const std::string& variant) {
+  Record row;
+  row.run = run;
+  row.model = c.shape.name;
+  row.seq = c.shape.seq;
+  row.layer = c.layer;
+  row.kernel = c.kernel;
+  row.variant = variant;
+  row.case_text = case_text(c);
+  row.phase = "validate";
+  return row;
+}
+
+void add_metrics(std::vector<Record>& rows, const Record& base, const Metrics& metrics) {
+  for (const MetricValue& metric : metric_values(metrics)) {
+    Record row = base;
+    row.metric = metric.metric;
+    row.unit = metric.unit;
+    row.value = metric.value;
+    rows.push_back(std::move(row));
+  }
+}
+
+void add_text(std::vector<Record>& rows, const Record& base, std::string metric, const std::string& text) {
+  if (text.empty()) return;
+  Record row = base;
+  row.metric = std::move(metric);
+  row.text = text;
+  rows.push_back(std::move(row));
+}
+
+}  // namespace
+
+std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
+  std::vector<Record> rows;
+  Record base = base_row(run, result.c, result.variant);
+  base.status = result.status;
+  base.reason = result.reason;
+  Record time = base;
+  time.metric = "time";
+  time.unit = "ns";
+  time.value = static_cast<double>(result.milliseconds) * 1e6;
+  rows.push_back(time);
+  add_text(rows, base, "program_hash", result.program_hash);
+  add_text(rows, base, "output_hash", result.output_hash);
+  for (const BlockJudgement& block : result.blocks) {
+    Record row = base;
+    row.item = block.block;
+    row.status = block.status;
+    row.reason = block.reason;
+    add_metrics(rows, row, block.metrics);
+    if (std::isfinite(block.device.worst.ratio)) {
+      row.metric = "bound_ratio";
+      row.unit = "1";
+      row.value = block.device.worst.ratio;
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+std::vector<Record> layer_rows(const RunContext& run, const LayerResult& result) {
+  std::vector<Record> rows;
+  Record base = base_row(run, result.c, ane::variant_text(result.c.variant));
+  base.status = result.status;
+  base.reason = result.reason;
+  Record compiles = base;
+  compiles.metric = "compile_count";
+  compiles.unit = "count";
+  compiles.value = static_cast<double>(result.counters.compile_attempts);
+  rows.push_back(compiles);
+  for (const LayerTensorError& tensor : result.tensors) {
+    Record row = base;
+    row.item = tensor.tensor;
+    add_metrics(rows, row, tensor.metrics);
+  }
+  return rows;
+}
+
+}  // namespace aneval::validate

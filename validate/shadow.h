@@ -1,0 +1,63 @@
+// Error shadows: the value that exact arithmetic would give, with a bound on how far a device's value may lie from it,
+// carried through the same MIL program by the same evaluator that runs it.
+//
+// The bound is derived, element by element, from the program and the profile: no tuned tolerance. Rules and references
+// are in docs/judgement.md. With ErrorModel::exact nothing rounds, and what is left is the effect of compiled
+// constants: that is the program check.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ane/emulator/plan.h"
+#include "ane/emulator/profile.h"
+#include "common/thread_pool.h"
+
+namespace aneval::validate {
+
+struct Shadow {
+  double value = 0;
+  double bound = 0;       // how far from value: see ErrorModel
+  bool overflow = false;  // the device's value may also be ±inf, with the sign of `value`
+};
+
+/// What moves values away from exact arithmetic on the program's constants.
+///   exact       |what the author meant − value| ≤ bound: constants whose origin is unknown were rounded from something
+///   a profile   |device − value| ≤ bound: every rounding of the profile, and known constants as they were compiled
+/// The sum of both bounds holds the device against the mathematics.
+struct ErrorModel {
+  const emulator::Profile* profile = nullptr;  // null: exact arithmetic
+
+  static ErrorModel exact() { return {}; }
+  static ErrorModel of(const emulator::Profile& profile) { return {&profile}; }
+};
+
+class ShadowArithmetic {
+ public:
+  using Element = Shadow;
+  using In = emulator::TensorView<const Shadow>;
+  using Out = emulator::TensorView<Shadow>;
+
+  /// `exact_constants`: what the program's fp16 constants were rounded from, by identifier. Constants that are not
+  /// listed (programs that were read, not built) may have been rounded from anything within half a unit.
+  ShadowArithmetic(ErrorModel model, const std::map<std::string, std::vector<double>, std::less<>>& exact_constants)
+      : model_(model), exact_constants_(&exact_constants) {}
+
+  void load_constant(const emulator::PlanConstant& constant, std::span<Shadow> to) const;
+  void unary(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
+  void binary(const emulator::Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const;
+  void reduce(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
+  void softmax(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
+  void matmul(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
+              ThreadPool* pool) const;
+
+ private:
+  Shadow stored(Shadow x, mil::DType dtype) const;
+
+  ErrorModel model_;
+  const std::map<std::string, std::vector<double>, std::less<>>* exact_constants_;
+};
+
+}  // namespace aneval::validate

@@ -1,0 +1,101 @@
+#include "validate/suites.h"
+
+namespace aneval::validate {
+namespace {
+
+ModelShape small_shape(const char* name, std::int64_t dim, std::int64_t hidden, std::int64_t heads,
+                       std::int64_t kv_heads, std::int64_t head_dim, std::int64_t seq) {
+  ModelShape shape;
+  shape.name = name;
+  shape.dim = dim;
+  shape.hidden = hidden;
+  shape.heads = heads;
+  shape.kv_heads = kv_heads;
+  shape.head_dim = head_dim;
+  shape.seq = seq;
+  shape.layers = 2;
+  shape.vocab = 64;
+  shape.residual_scale = 0.5;
+  return shape;
+}
+
+Case make_case(const std::string& kernel, const SuiteOptions& options, DataKind data, double amplitude,
+               double gradient) {
+  Case c;
+  c.kernel = kernel;
+  c.shape = options.shape;
+  c.variant = options.variant;
+  c.data = data;
+  c.amplitude = amplitude;
+  c.gradient = gradient;
+  c.seed = options.seed;
+  if (kernel == "dynMatmul") {
+    c.ic = c.shape.dim;
+    c.oc = c.shape.hidden;
+  }
+  return c;
+}
+
+/// Every variant that differs from the default in one choice. cyclic_fwd is left out: it is wrong on purpose.
+std::vector<ane::Variant> single_variants() {
+  std::vector<ane::Variant> variants;
+  for (const ane::VariantChoice& choice : ane::variant_choices()) {
+    for (std::size_t value = 1; value < choice.values.size(); ++value) {
+      ane::Variant variant;
+      choice.set(variant, value);
+      if (variant.head_map != ane::HeadMap::cyclic_fwd) variants.push_back(variant);
+    }
+  }
+  return variants;
+}
+
+}  // namespace
+
+std::vector<Case> shape_cases(const ane::KernelRegistry& registry, const SuiteOptions& options) {
+  std::vector<Case> cases;
+  for (const ane::KernelSpec& spec : registry.all()) {
+    cases.push_back(make_case(spec.name, options, DataKind::exact, 1, 1));
+    if (options.extent == Extent::quick) {
+      cases.push_back(make_case(spec.name, options, DataKind::random, 1, 1));
+      continue;
+    }
+    for (const double amplitude : {0.3, 1.0, 2.5})
+      for (const double gradient : {1.0, 1e-3})
+        cases.push_back(make_case(spec.name, options, DataKind::random, amplitude, gradient));
+  }
+  return cases;
+}
+
+std::vector<Case> edge_cases(const ane::KernelRegistry& registry, const SuiteOptions& options) {
+  std::vector<Case> cases;
+  const auto add = [&](const ModelShape& shape, const ane::Variant& variant) {
+    SuiteOptions at = options;
+    at.shape = shape;
+    at.variant = variant;
+    for (const ane::KernelSpec& spec : registry.all()) {
+      cases.push_back(make_case(spec.name, at, DataKind::exact, 1, 1));
+      cases.push_back(make_case(spec.name, at, DataKind::random, 1, 1));
+    }
+  };
+  for (const ModelShape& shape : edge_shapes()) add(shape, {});
+  for (const ane::Variant& variant : single_variants()) add(edge_shapes().front(), variant);
+  return cases;
+}
+
+const std::vector<ModelShape>& edge_shapes() {
+  static const std::vector<ModelShape> shapes = [] {
+    std::vector<ModelShape> s = {
+        small_shape("ratio2", 64, 172, 8, 4, 8, 40),
+        small_shape("one-token", 64, 96, 4, 2, 16, 1),
+        small_shape("ratio1-odd-length", 96, 200, 3, 3, 32, 37),
+        small_shape("ratio4", 80, 160, 8, 2, 16, 33),
+        small_shape("ratio8-wide-heads", 48, 64, 8, 1, 128, 24),
+        small_shape("half-pairing", 64, 128, 4, 2, 24, 29),
+    };
+    s.back().rope_pairing = RopePairing::half;
+    return s;
+  }();
+  return shapes;
+}
+
+}  // namespace aneval::validate
