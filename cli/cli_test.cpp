@@ -1,0 +1,427 @@
+// The binary as its users meet it: what it prints, what it writes, and what it says to bad input.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "ane/half.h"
+#include "ane/model_shape.h"
+#include "common/csv.h"
+#include "common/files.h"
+#include "common/random.h"
+#include "common/safetensors.h"
+#include "common/worker.h"
+
+namespace aneval {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class Cli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("aneval-cli-" + std::to_string(getpid()));
+    fs::create_directories(folder_);
+    write_file(
+        path("tiny.json"),
+        R"({"name":"tiny","dim":32,"hidden":48,"heads":4,"kv_heads":2,"head_dim":8,"seq":12,"layers":2,"vocab":64})");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  static ProcessResult run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), ANEVAL_BINARY);
+    return run_process(arguments, std::chrono::minutes(2));
+  }
+
+  /// One line on standard error that begins with `aneval: ` and holds the text, exit code 2, nothing on standard
+  /// output.
+  static void expect_bad_input(const std::vector<std::string>& arguments, const std::string& text) {
+    const ProcessResult result = run(arguments);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_THAT(result.err, StartsWith("aneval: "));
+    EXPECT_THAT(result.err, HasSubstr(text));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+
+  NamedTensors write_tensors(const std::string& name, const std::map<std::string, std::vector<std::int64_t>>& shapes) {
+    NamedTensors tensors;
+    for (const auto& [tensor, shape] : shapes) {
+      tensors[tensor] = Tensor(shape);
+      // Weights of 1/sqrt(32) keep activations at 1, as trained models do.
+      Random(5, tensor).fill_normal(tensors[tensor].data, tensor == "x" || tensor == "dy" ? 1.0 : 0.18);
+    }
+    write_safetensors(path(name), tensors);
+    return tensors;
+  }
+
+  std::map<std::string, std::vector<std::int64_t>> layer_shapes() const {
+    return {{"x", {32, 12}},  {"dy", {32, 12}}, {"wq", {32, 32}}, {"wk", {16, 32}},  {"wv", {16, 32}}, {"wo", {32, 32}},
+            {"w1", {48, 32}}, {"w2", {32, 48}}, {"w3", {48, 32}}, {"rms_att", {32}}, {"rms_ffn", {32}}};
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Cli, HelpAndVersionNameTheProgram) {
+  EXPECT_THAT(run({"--version"}).out, StartsWith("aneval "));
+  const ProcessResult help = run({"--help"});
+  EXPECT_EQ(help.code, 0);
+  for (const char* command : {"doctor", "list", "validate", "run", "stage", "mil"})
+    EXPECT_THAT(help.out, HasSubstr(command));
+  for (const char* command : {"doctor", "list", "validate", "run", "stage", "mil"})
+    EXPECT_EQ(run({command, "--help"}).code, 0) << command;
+}
+
+TEST_F(Cli, WrongArgumentsAreOneLineWithTheRemedy) {
+  expect_bad_input({}, "--help");
+  expect_bad_input({"valid"}, "--help");
+  expect_bad_input({"validate", "--kernle", "x"}, "--kernle");
+  expect_bad_input({"validate", "--model", "Qwen3-0.6"}, "Qwen3-0.6B");
+  expect_bad_input({"validate", "--kernel", "sdpaFwt"}, "sdpaFwd");
+  expect_bad_input({"validate", "--profile", "iee"}, "ieee");
+  expect_bad_input({"validate", "--backend", "emulater"}, "emulator");
+  expect_bad_input({"validate", "--backend", "reference"}, "reference");
+  expect_bad_input({"validate", "--variant", "pad=31"}, "pad");
+  expect_bad_input({"validate", "--quick", "--full"}, "--quick");
+  expect_bad_input({"validate", "--weights", "x.bin"}, "--tokenizer");
+  expect_bad_input({"validate", "--loss-scale", "0"}, "--loss-scale");
+  expect_bad_input({"validate", "--case", "kernel=woFwd;sead=3"}, "seed");
+  expect_bad_input({"validate", "--case", "kernel=woFwd;data=real"}, "--weights");
+  expect_bad_input({"validate", "--programs", path("nowhere")}, "nowhere");
+  expect_bad_input({"list", "kernel"}, "kernels");
+  expect_bad_input({"mil", "emit", "--kernel", "woFwd", "--dialect", "modren"}, "modern");
+}
+
+TEST_F(Cli, OutputsThatCannotBeWrittenAreRefusedBeforeAnyWork) {
+  write_file(path("file"), std::string_view("x"));
+  expect_bad_input({"validate", "--kernel", "woFwd", "--out", path("file") + "/sub.csv"}, "sub.csv");
+  expect_bad_input({"run", "--op", "woFwd", "--tensors", "x", "--out", path("no/such/folder/o.safetensors")}, "folder");
+}
+
+TEST_F(Cli, AnAbsentBackendIsRefusedWithExitCode3) {
+  const ProcessResult result = run({"validate", "--backend", "apple", "--kernel", "woFwd"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.err, HasSubstr("emulator"));
+}
+
+TEST_F(Cli, ImpossibleShapesNameTheField) {
+  write_file(
+      path("odd.json"),
+      R"({"name":"odd","dim":32,"hidden":48,"heads":4,"kv_heads":3,"head_dim":8,"seq":12,"layers":2,"vocab":64})");
+  expect_bad_input({"validate", "--model", path("odd.json")}, "kv_heads");
+  write_file(
+      path("huge.json"),
+      R"({"name":"huge","dim":4611686018427387904,"hidden":48,"heads":4,"kv_heads":2,"head_dim":8,"seq":12,"layers":2,"vocab":64})");
+  expect_bad_input({"validate", "--model", path("huge.json")}, "huge.json");
+}
+
+TEST_F(Cli, DoctorAsJsonNamesTheBackendAndNoPerson) {
+  const ProcessResult result = run({"doctor", "--json"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.out, HasSubstr("\"backend\": \"emulator\""));
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  if (std::strlen(host) > 2) {
+    EXPECT_THAT(result.out, Not(HasSubstr(host)));
+  }
+}
+
+TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
+  const ProcessResult result =
+      run({"validate", "--model", path("tiny.json"), "--out", path("v.csv"), "--machine-label", "testbed"});
+  EXPECT_EQ(result.code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("PASSED: 23 cases"));  // 11 kernels, exact and random, and the layer
+  const auto records = read_csv(path("v.csv"));
+  ASSERT_GT(records.size(), 200u);
+  std::set<std::string> cases;
+  for (const Record& record : records) {
+    EXPECT_EQ(record.run.backend, "emulator");
+    EXPECT_EQ(record.run.profile, "ieee");
+    EXPECT_EQ(record.run.machine, "testbed");
+    EXPECT_EQ(record.model, "tiny");
+    cases.insert(record.case_text);
+  }
+  EXPECT_EQ(cases.size(), 23u);
+  const ProcessResult again = run({"validate", "--case", *cases.begin()});
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr("PASSED: 1 cases"));
+}
+
+TEST_F(Cli, WorkersGiveTheSameHashesAsThisProcess) {
+  const std::vector<std::string> base = {"validate", "--model", path("tiny.json"), "--kernel", "sdpaBwd1", "--out"};
+  auto here = base, isolated = base;
+  here.push_back(path("here.csv"));
+  isolated.insert(isolated.end(), {path("isolated.csv"), "--isolate"});
+  ASSERT_EQ(run(here).code, 0);
+  const ProcessResult result = run(isolated);
+  ASSERT_EQ(result.code, 0) << result.out << result.err;
+  const auto hashes = [](const fs::path& file) {
+    std::vector<std::string> all;
+    for (const Record& record : read_csv(file))
+      if (record.metric == "output_hash") all.push_back(record.text);
+    return all;
+  };
+  EXPECT_EQ(hashes(path("here.csv")).size(), 2u);
+  EXPECT_EQ(hashes(path("here.csv")), hashes(path("isolated.csv")));
+}
+
+TEST_F(Cli, TheCyclicForwardFailsAndSaysWhere) {
+  const ProcessResult result =
+      run({"validate", "--model", path("tiny.json"), "--kernel", "sdpaFwd", "--variant", "head_map=cyclic_fwd"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, HasSubstr("wrong_result"));
+  EXPECT_THAT(result.out, HasSubstr("block attn"));
+  EXPECT_THAT(result.out, HasSubstr("reproduce: aneval validate"));
+  EXPECT_THAT(result.out, HasSubstr("FAILED: 2 cases"));
+}
+
+class Programs : public Cli {
+ protected:
+  void SetUp() override {
+    Cli::SetUp();
+    fs::create_directories(folder_ / "programs");
+    ASSERT_EQ(
+        run({"mil", "emit", "--kernel", "sdpaFwd", "--model", path("tiny.json"), "--out", path("programs/sdpaFwd.mil")})
+            .code,
+        0);
+    text_ = read_text_file(path("programs/sdpaFwd.mil"));
+  }
+
+  ProcessResult validate() {
+    return run({"validate", "--model", path("tiny.json"), "--kernel", "sdpaFwd", "--programs", path("programs")});
+  }
+  void replace(const std::string& from, const std::string& to) {
+    const std::size_t at = text_.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text_.replace(at, from.size(), to);
+    write_file(path("programs/sdpaFwd.mil"), text_);
+  }
+
+  std::string text_;
+};
+
+TEST_F(Programs, AnEmittedProgramPassesAsExternal) {
+  const ProcessResult result = validate();
+  EXPECT_EQ(result.code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("external"));
+}
+
+TEST_F(Programs, AChangedScaleFails) {
+  // 1/sqrt(8) as fp16 is 0x1.6ap-2; one percent more.
+  replace("0x1.6ap-2", "0x1.6d8p-2");
+  const ProcessResult result = validate();
+  EXPECT_EQ(result.code, 1) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("wrong_result"));
+}
+
+TEST_F(Programs, ACyclicConcatFails) {
+  // The values of the tiled keys: 0 0 1 1 becomes 0 1 0 1.
+  replace("(k_head0, k_head0, k_head1, k_head1)", "(k_head0, k_head1, k_head0, k_head1)");
+  const ProcessResult result = validate();
+  EXPECT_EQ(result.code, 1) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("wrong_result"));
+}
+
+TEST_F(Programs, AWrongSignatureIsRefusedBeforeAnythingRuns) {
+  const ProcessResult result = run(
+      {"validate", "--model", path("tiny.json"), "--seq", "16", "--kernel", "sdpaFwd", "--programs", path("programs")});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("sdpaFwd.mil"));
+  EXPECT_THAT(result.err, HasSubstr("layout"));
+}
+
+TEST_F(Programs, BrokenTextIsNamedWithLineAndColumn) {
+  write_file(path("programs/sdpaFwd.mil"), std::string_view("program(1.3)\n{ func main<ios18>( } -> (y); }\n"));
+  const ProcessResult result = validate();
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("sdpaFwd.mil:2:"));
+}
+
+TEST_F(Programs, AMissingWeightFileIsNamed) {
+  fs::remove(path("programs/weights/causal_mask.bin"));
+  const ProcessResult result = validate();
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("causal_mask.bin"));
+}
+
+TEST_F(Programs, CheckListsFindingsAndExitsWithOne) {
+  EXPECT_EQ(run({"mil", "check", path("programs/sdpaFwd.mil")}).code, 0);
+  EXPECT_EQ(run({"mil", "check", path("programs/sdpaFwd.mil"), "--weights-dir", path("programs")}).code, 0);
+  replace("softmax", "softmix");
+  const ProcessResult result = run({"mil", "check", path("programs/sdpaFwd.mil")});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, HasSubstr("sdpaFwd.mil:"));
+  EXPECT_THAT(result.out, HasSubstr(": error: "));
+  EXPECT_THAT(result.out, HasSubstr("softmax"));
+}
+
+TEST_F(Programs, MilRunAgreesWithRunOnTheSameTensors) {
+  // The packed input of sdpaFwd by hand: xn | wq_t | wk_t | wv_t, W = 12 + 32 + 16 + 16.
+  const NamedTensors slots = write_tensors(
+      "slots.safetensors", {{"xn", {32, 12}}, {"wq_t", {32, 32}}, {"wk_t", {32, 16}}, {"wv_t", {32, 16}}});
+  Tensor packed({1, 32, 1, 76});
+  for (std::int64_t c = 0; c < 32; ++c) {
+    std::int64_t at = 0;
+    for (const char* name : {"xn", "wq_t", "wk_t", "wv_t"}) {
+      const Tensor& slot = slots.at(name);
+      for (std::int64_t w = 0; w < slot.cols(); ++w)
+        packed.data[static_cast<std::size_t>(c * 76 + at++)] = slot.data[static_cast<std::size_t>(c * slot.cols() + w)];
+    }
+  }
+  write_safetensors(path("packed.safetensors"), {{"x", packed}});
+  ASSERT_EQ(run({"mil", "run", path("programs/sdpaFwd.mil"), "--inputs", path("packed.safetensors"), "--out",
+                 path("out.safetensors")})
+                .code,
+            0);
+  ASSERT_EQ(run({"run", "--op", "sdpaFwd", "--model", path("tiny.json"), "--tensors", path("slots.safetensors"),
+                 "--out", path("blocks.safetensors")})
+                .code,
+            0);
+  const StoredTensors whole = read_safetensors(path("out.safetensors"));
+  const StoredTensors blocks = read_safetensors(path("blocks.safetensors"));
+  std::vector<std::byte> joined;
+  for (const char* name : {"attn", "q_rope", "k_rope", "v", "xn"}) {
+    const auto& bytes = blocks.at(name).bytes;
+    joined.insert(joined.end(), bytes.begin(), bytes.end());
+  }
+  EXPECT_EQ(whole.at("out").bytes, joined);
+}
+
+TEST_F(Cli, RunOnTheReferenceAndOnTheEmulatorAgreeToRounding) {
+  write_tensors("in.safetensors", layer_shapes());
+  for (const char* backend : {"reference", "emulator"})
+    ASSERT_EQ(run({"run", "--op", "layer_backward", "--model", path("tiny.json"), "--backend", backend, "--tensors",
+                   path("in.safetensors"), "--out", path(std::string(backend) + ".safetensors")})
+                  .code,
+              0);
+  const StoredTensors expected = read_safetensors(path("reference.safetensors"));
+  const StoredTensors got = read_safetensors(path("emulator.safetensors"));
+  ASSERT_EQ(expected.size(), 11u);
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_EQ(got.at(name).shape, tensor.shape) << name;
+    std::vector<float> a(tensor.bytes.size() / 4), b(a.size());
+    std::memcpy(a.data(), tensor.bytes.data(), tensor.bytes.size());
+    std::memcpy(b.data(), got.at(name).bytes.data(), tensor.bytes.size());
+    double error = 0, norm = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+      norm += std::pow(static_cast<double>(a[i]), 2);
+    }
+    // 24 roundings of 2^-11 added linearly, see validate/kernel_check_test.cpp.
+    EXPECT_LE(std::sqrt(error / norm), 24 * 0x1p-11) << name;
+  }
+}
+
+TEST_F(Cli, RunNamesMissingMisshapenAndUnknownTensors) {
+  auto shapes = layer_shapes();
+  shapes.erase("wk");
+  write_tensors("missing.safetensors", shapes);
+  shapes["wk"] = {32, 16};
+  write_tensors("turned.safetensors", shapes);
+  const std::vector<std::string> base = {
+      "run", "--model", path("tiny.json"), "--op", "layer_backward", "--out", path("o.safetensors"), "--tensors"};
+  for (const auto& [file, text] : std::map<std::string, std::string>{
+           {"missing.safetensors", "'wk'"}, {"turned.safetensors", "[32, 16]"}, {"absent.safetensors", "absent"}}) {
+    auto arguments = base;
+    arguments.push_back(path(file));
+    expect_bad_input(arguments, text);
+  }
+  write_file(path("foreign.safetensors"), std::string_view("not a safetensors file at all"));
+  auto arguments = base;
+  arguments.push_back(path("foreign.safetensors"));
+  expect_bad_input(arguments, "foreign.safetensors");
+  EXPECT_FALSE(fs::exists(path("o.safetensors")));
+  expect_bad_input({"run", "--op", "layer_backwards", "--model", path("tiny.json"), "--tensors",
+                    path("turned.safetensors"), "--out", path("o.safetensors")},
+                   "layer_backward");
+}
+
+TEST_F(Cli, StageEqualsAPackingDoneHere) {
+  const NamedTensors tensors =
+      write_tensors("in.safetensors", {{"xn", {32, 12}}, {"wq", {32, 32}}, {"wk", {16, 32}}, {"wv", {16, 32}}});
+  ASSERT_EQ(run({"stage", "--kernel", "sdpaFwd", "--model", path("tiny.json"), "--tensors", path("in.safetensors"),
+                 "--out", path("surface.bin")})
+                .code,
+            0);
+  std::vector<ane::half_t> expected;
+  for (std::int64_t d = 0; d < 32; ++d) {
+    for (std::int64_t s = 0; s < 12; ++s)
+      expected.push_back(ane::to_half(tensors.at("xn").data[static_cast<std::size_t>(d * 12 + s)]));
+    for (const char* weight : {"wq", "wk", "wv"}) {
+      const Tensor& w = tensors.at(weight);
+      for (std::int64_t row = 0; row < w.rows(); ++row)
+        expected.push_back(ane::to_half(w.data[static_cast<std::size_t>(row * 32 + d)]));
+    }
+  }
+  const auto bytes = read_file(path("surface.bin"));
+  ASSERT_EQ(bytes.size(), expected.size() * 2);
+  EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), bytes.size()), 0);
+}
+
+TEST_F(Cli, RealDataWithoutATrainedModelStillNamesWhatIsWrong) {
+  write_file(path("short.bin"), std::string_view("abc"));
+  expect_bad_input({"validate", "--weights", path("short.bin"), "--tokenizer", path("short.bin"), "--text", "a"},
+                   "short.bin");
+  expect_bad_input({"validate", "--weights", path("none.bin"), "--tokenizer", path("short.bin"), "--text", "a"},
+                   "none.bin");
+}
+
+class TrainedModel : public Cli {
+ protected:
+  void SetUp() override {
+    Cli::SetUp();
+    const char* data = std::getenv("ANEVAL_DATA");
+    if (data == nullptr || !fs::exists(fs::path(data) / "stories260K.bin"))
+      GTEST_SKIP() << "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin";
+    weights_ = (fs::path(data) / "stories260K.bin").string();
+    tokenizer_ = (fs::path(data) / "tok512.bin").string();
+  }
+  ProcessResult validate(const std::string& text) {
+    return run({"validate", "--weights", weights_, "--tokenizer", tokenizer_, "--text", text});
+  }
+  static double loss_of(const std::string& out) {
+    const std::string label = "reference loss: ";
+    EXPECT_THAT(out, HasSubstr(label));
+    return std::stod(out.substr(out.find(label) + label.size()));
+  }
+  std::string weights_, tokenizer_;
+};
+
+TEST_F(TrainedModel, EveryKernelOfEveryLayerPassesOnRealActivations) {
+  const ProcessResult result = validate("Once upon a time, there was a little girl named Lily. She loved to play.");
+  EXPECT_EQ(result.code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("PASSED: 55 cases"));  // five layers of ten kernels and the layer itself
+  const double loss = loss_of(result.out);
+  EXPECT_GT(loss, 0.05);
+  EXPECT_LT(loss, 1.6);
+}
+
+TEST_F(TrainedModel, OtherEnglishIsLessLikelyButBetterThanChance) {
+  const double loss = loss_of(validate("The committee adjourned pending further review of quarterly fiscal data.").out);
+  EXPECT_GT(loss, 2.5);
+  EXPECT_LT(loss, 6.24);  // ln 512
+}
+
+TEST_F(TrainedModel, ATextLongerThanTheModelsSequenceIsRefused) {
+  std::string text;
+  for (int i = 0; i < 600; ++i) text += " word";
+  const ProcessResult result = validate(text);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("512"));
+}
+
+}  // namespace
+}  // namespace aneval

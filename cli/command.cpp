@@ -1,0 +1,85 @@
+#include "cli/command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "ane/emulator/emulator.h"
+#include "common/error.h"
+#include "common/names.h"
+
+namespace aneval::cli {
+
+ModelShape DeviceOptions::shape(std::string_view fallback) const {
+  ModelShape shape = load_model_shape(model.empty() ? fallback : std::string_view(model));
+  if (seq) {
+    shape.seq = *seq;
+    check_shape(shape, "--seq");
+  }
+  return shape;
+}
+
+void add_device_options(CLI::App& app, DeviceOptions& options) {
+  app.add_option("--model", options.model, "model shape: a name of `aneval list models`, or a .json file");
+  app.add_option("--backend", options.backend, "auto, apple, emulator or reference")->capture_default_str();
+  app.add_option("--profile", options.profile, "numerics profile of the emulator (`aneval list profiles`)")
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of random tensors")->capture_default_str();
+  app.add_option("--seq", options.seq, "tokens per evaluation, instead of the model's");
+  app.add_option("--threads", options.threads, "threads, 0 for one per processor")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--variant", options.variant, "key=value;key=value (`aneval list variants`)");
+  app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
+  app.add_option("--compile-limit", options.compile_limit, "refuse after this many compiles")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
+}
+
+BackendChoice choose_backend() { return {"emulator", "this build has no Apple backend"}; }
+
+Session open_session(const DeviceOptions& options) {
+  const std::string backend = options.backend == "auto" ? choose_backend().backend : options.backend;
+  if (backend == "reference")
+    throw input_error("--backend reference",
+                      "this command needs a device, the reference is what devices are held against",
+                      "choose emulator or apple");
+  if (backend == "apple") throw refusal("--backend apple", "this build has no Apple backend", "choose emulator");
+  if (backend != "emulator") unknown_name("backend", backend, {"auto", "apple", "emulator", "reference"});
+  if (!options.programs.empty() && !std::filesystem::is_directory(options.programs))
+    throw input_error("--programs " + options.programs, "is no folder", "give a folder with <kernel>.mil files");
+
+  Session session;
+  session.environment = describe_environment(options.machine_label);
+  session.run = make_run_context(session.environment);
+  session.pool = std::make_unique<ThreadPool>(options.threads);
+  session.profile = &emulator::find_profile(options.profile);
+  emulator::EmulatorOptions emulator_options;
+  emulator_options.profile = options.profile;
+  emulator_options.chip = session.environment.chip;
+  emulator_options.compile_limit = options.compile_limit;
+  emulator_options.pool = session.pool.get();
+  session.device = emulator::make_emulator(emulator_options);
+  const ane::DeviceInfo& info = session.device->info();
+  session.run.backend = info.backend;
+  session.run.profile = info.profile;
+  session.run.chip = info.chip;
+  session.run.family = info.family;
+  return session;
+}
+
+std::string shell_quoted(const std::string& text) {
+  const std::string safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!text.empty() && text.find_first_not_of(safe) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+bool show_progress() { return isatty(STDERR_FILENO) == 1; }
+
+void progress(const std::string& text) {
+  if (show_progress()) std::fprintf(stderr, "\r\033[K%s", text.c_str());
+}
+
+}  // namespace aneval::cli

@@ -1,0 +1,74 @@
+// What commands have in common: how they register, the options of everything that uses a device, and the session that
+// those options open. One file per command; main.cpp lists them and catches errors, once.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ane/compiled_kernel.h"
+#include "ane/device.h"
+#include "ane/emulator/profile.h"
+#include "ane/variant.h"
+#include "common/environment.h"
+#include "common/thread_pool.h"
+
+namespace aneval::cli {
+
+/// What main runs after parsing; a command sets it from its callback.
+using Action = std::function<int()>;
+
+/// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --machine-label
+struct DeviceOptions {
+  std::string model, backend = "auto", profile{emulator::kDefaultProfile}, variant, programs, machine_label;
+  std::uint64_t seed = 1;
+  std::optional<std::int64_t> seq, compile_limit;
+  int threads = 0;
+
+  /// The model's shape with --seq applied; `fallback` names the model when none was given.
+  ModelShape shape(std::string_view fallback = "Stories110M") const;
+  ane::Variant parsed_variant() const { return ane::parse_variant(variant); }
+  ane::ProgramOptions program_options() const { return {programs}; }
+};
+
+void add_device_options(CLI::App& app, DeviceOptions& options);
+
+/// A device and what surrounds it.
+struct Session {
+  Environment environment;
+  RunContext run;
+  std::unique_ptr<ThreadPool> pool;
+  const emulator::Profile* profile = nullptr;
+  std::unique_ptr<ane::Device> device;
+};
+
+/// Errors: a backend that this build or machine does not have (exit code 3), an unknown one (2), `reference` where a
+/// device is needed (2).
+Session open_session(const DeviceOptions& options);
+
+/// The backend that `auto` means here, and why.
+struct BackendChoice {
+  std::string backend, why;
+};
+BackendChoice choose_backend();
+
+/// Quoted for a shell when it needs to be.
+std::string shell_quoted(const std::string& text);
+
+/// Whether standard error is a terminal: only then is progress shown.
+bool show_progress();
+/// Overwrites the progress line; empty text clears it.
+void progress(const std::string& text);
+
+void add_doctor(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_validate(CLI::App& app, Action& action);
+void add_run(CLI::App& app, Action& action);
+void add_stage(CLI::App& app, Action& action);
+void add_mil(CLI::App& app, Action& action);
+void add_worker(CLI::App& app, Action& action);
+
+}  // namespace aneval::cli

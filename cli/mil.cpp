@@ -1,0 +1,121 @@
+// aneval mil: write a kernel's program, check any MIL file, run any supported one.
+#include <fmt/format.h>
+
+#include "ane/emulator/emulator.h"
+#include "ane/mil/checker.h"
+#include "ane/mil/text.h"
+#include "cli/command.h"
+#include "common/error.h"
+#include "common/files.h"
+#include "common/names.h"
+#include "validate/kernel_check.h"
+
+namespace aneval::cli {
+namespace {
+
+constexpr std::uintmax_t kMaxProgramBytes = std::uintmax_t{64} << 20;
+
+struct EmitOptions {
+  DeviceOptions device;
+  std::string kernel, out = "-", dialect = "modern";
+  std::int64_t ic = 0, oc = 0;
+};
+
+int emit(const EmitOptions& o) {
+  if (o.dialect != "modern" && o.dialect != "legacy") unknown_name("dialect", o.dialect, {"modern", "legacy"});
+  if (o.out != "-") check_writable(o.out);
+  const ane::KernelConfig config{o.device.shape(), o.device.parsed_variant(), o.ic, o.oc};
+  const auto kernel = ane::prepare_kernel(ane::KernelRegistry::builtin().find(o.kernel), config);
+  const auto dialect = o.dialect == "modern" ? mil::Dialect::modern : mil::Dialect::legacy;
+  if (o.out != "-") {
+    // Beside a file, its weight files: the folder is then ready for --programs.
+    const auto folder = std::filesystem::absolute(o.out).parent_path();
+    for (const auto& [path, bytes] : kernel.program.weights) {
+      const auto file = folder / path.substr(std::string_view("@model_path/").size());
+      std::filesystem::create_directories(file.parent_path());
+      write_file(file, bytes);
+    }
+  }
+  write_file(o.out, mil::print(kernel.program.graph, dialect));
+  return 0;
+}
+
+struct CheckMilOptions {
+  std::string file, family, weights_dir;
+};
+
+int check(const CheckMilOptions& o) {
+  const mil::Program program = mil::parse(read_text_file(o.file, kMaxProgramBytes), o.file);
+  // Blobs are looked at only when the user says where they are.
+  ane::WeightFiles weights;
+  if (!o.weights_dir.empty()) weights = ane::read_weight_files(program, o.weights_dir);
+  bool errors = false;
+  for (const mil::Finding& finding : mil::check(program, o.weights_dir.empty() ? nullptr : &weights)) {
+    fmt::print("{}\n", mil::finding_text(program, finding));
+    errors = errors || finding.severity == mil::Severity::error;
+  }
+  return static_cast<int>(errors ? ExitCode::check_failed : ExitCode::ok);
+}
+
+struct RunMilOptions {
+  std::string file, inputs, out, profile{emulator::kDefaultProfile}, weights_dir;
+  int threads = 0;
+};
+
+int run(const RunMilOptions& o) {
+  check_writable(o.out);
+  const emulator::Profile& profile = emulator::find_profile(o.profile);
+  const mil::Program program = mil::parse(read_text_file(o.file, kMaxProgramBytes), o.file);
+  const auto folder =
+      o.weights_dir.empty() ? std::filesystem::path(o.file).parent_path() : std::filesystem::path(o.weights_dir);
+  const ane::WeightFiles weights = ane::read_weight_files(program, folder);
+  ThreadPool pool(o.threads);
+  write_safetensors(o.out, emulator::run_program(program, weights, read_safetensors(o.inputs), profile, &pool));
+  return 0;
+}
+
+void add_emit(CLI::App& mil, Action& action) {
+  auto* command = mil.add_subcommand("emit", "print a kernel's program");
+  auto options = std::make_shared<EmitOptions>();
+  command->add_option("--kernel", options->kernel, "`aneval list kernels`")->required();
+  command->add_option("--model", options->device.model, "model shape: a name of `aneval list models`, or a .json file");
+  command->add_option("--seq", options->device.seq, "tokens per evaluation, instead of the model's");
+  command->add_option("--variant", options->device.variant, "key=value;key=value (`aneval list variants`)");
+  command->add_option("--dialect", options->dialect, "modern (program 1.3) or legacy (program 1.0, for M1 and M2)");
+  command->add_option("--out", options->out, "file; its weights go to weights/ beside it")->capture_default_str();
+  command->add_option("--ic", options->ic, "input channels of dynMatmul");
+  command->add_option("--oc", options->oc, "output channels of dynMatmul");
+  command->callback([options, &action] { action = [options] { return emit(*options); }; });
+}
+
+void add_check(CLI::App& mil, Action& action) {
+  auto* command = mil.add_subcommand("check", "lint any MIL file; one line per finding, exit code 1 on errors");
+  auto options = std::make_shared<CheckMilOptions>();
+  command->add_option("file", options->file, "MIL text")->required();
+  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means: check the blobs as well");
+  command->callback([options, &action] { action = [options] { return check(*options); }; });
+}
+
+void add_run_mil(CLI::App& mil, Action& action) {
+  auto* command = mil.add_subcommand("run", "execute any supported MIL file on the emulator");
+  auto options = std::make_shared<RunMilOptions>();
+  command->add_option("file", options->file, "MIL text")->required();
+  command->add_option("--inputs", options->inputs, "tensors by parameter name (safetensors)")->required();
+  command->add_option("--out", options->out, "outputs by name (safetensors, F32)")->required();
+  command->add_option("--profile", options->profile, "numerics profile")->capture_default_str();
+  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means; default: the file's folder");
+  command->add_option("--threads", options->threads, "threads, 0 for one per processor");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace
+
+void add_mil(CLI::App& app, Action& action) {
+  auto* mil = app.add_subcommand("mil", "MIL programs: emit, check, run");
+  mil->require_subcommand(1);
+  add_emit(*mil, action);
+  add_check(*mil, action);
+  add_run_mil(*mil, action);
+}
+
+}  // namespace aneval::cli

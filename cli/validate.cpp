@@ -1,0 +1,212 @@
+// aneval validate: kernels and whole layers on a backend against the Eigen reference.
+#include <fmt/format.h>
+
+#include "cli/validate_jobs.h"
+#include "common/csv.h"
+#include "common/error.h"
+#include "common/files.h"
+#include "common/names.h"
+#include "common/worker.h"
+#include "validate/rows.h"
+#include "validate/suites.h"
+
+namespace aneval::cli {
+namespace {
+
+struct ValidateOptions {
+  ValidateSettings settings;
+  std::string kernel, case_text, out;
+  bool quick = false, full = false, isolate = false;
+  double loss_scale = 1;
+};
+
+void check_arguments(const ValidateOptions& o) {
+  const bool real = !o.settings.weights.empty() || !o.settings.tokenizer.empty() || !o.settings.text.empty();
+  if (real && (o.settings.weights.empty() || o.settings.tokenizer.empty() || o.settings.text.empty()))
+    throw input_error("arguments", "real data needs all of --weights, --tokenizer and --text", "give the missing ones");
+  if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
+  if (!(o.loss_scale > 0)) throw input_error("--loss-scale", "is not positive", "give a power of two, e.g. 256");
+  if (!o.out.empty()) check_writable(o.out);
+}
+
+/// Every kernel of every layer on the tensors that the model gives it, and every layer end to end.
+std::vector<validate::Case> real_cases(const ValidateOptions& o, CaseRunner& runner) {
+  validate::Case base;
+  base.shape = runner.real_shape();
+  base.variant = o.settings.device.parsed_variant();
+  // Texts have any length and trained widths are what they are; the engine needs multiples of 32.
+  if (o.settings.device.variant.find("pad=") == std::string::npos) base.variant.pad = ane::Pad::multiple_of_32;
+  base.data = validate::DataKind::real;
+  base.gradient = o.loss_scale;
+  std::vector<validate::Case> cases;
+  const auto kernels = ane::layer_plan(base.variant).kernels();
+  for (std::int64_t layer = 0; layer < base.shape.layers; ++layer) {
+    base.layer = layer;
+    for (const std::string& kernel : kernels) {
+      base.kernel = kernel;
+      cases.push_back(base);
+    }
+    base.kernel = "layer";
+    cases.push_back(base);
+  }
+  return cases;
+}
+
+std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
+  const auto registry = ane::KernelRegistry::builtin();
+  const DeviceOptions& device = o.settings.device;
+  validate::SuiteOptions suite;
+  suite.extent = o.full ? validate::Extent::full : validate::Extent::quick;
+  suite.seed = device.seed;
+  suite.variant = device.parsed_variant();
+  std::vector<validate::Case> cases;
+  std::vector<ModelShape> shapes;
+  if (!device.model.empty()) {
+    shapes.push_back(device.shape());
+  } else {
+    // No model named: the small shapes where indices go wrong, then the presets.
+    if (device.variant.empty()) cases = validate::edge_cases(registry, suite);
+    for (ModelShape shape : model_presets()) {
+      if (device.seq) shape.seq = *device.seq;
+      check_shape(shape, "--seq");
+      shapes.push_back(shape);
+    }
+  }
+  for (const ModelShape& shape : shapes) {
+    suite.shape = shape;
+    const auto of_shape = validate::shape_cases(registry, suite);
+    cases.insert(cases.end(), of_shape.begin(), of_shape.end());
+    validate::Case layer;
+    layer.kernel = "layer";
+    layer.shape = shape;
+    layer.variant = suite.variant;
+    layer.seed = suite.seed;
+    cases.push_back(layer);
+  }
+  for (validate::Case& c : cases) c.gradient *= o.loss_scale;
+  return cases;
+}
+
+std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& runner) {
+  const DeviceOptions& device = o.settings.device;
+  if (!o.case_text.empty()) {
+    validate::Case base;
+    base.shape = o.settings.real() ? runner.real_shape() : device.shape();
+    base.variant = device.parsed_variant();
+    base.seed = device.seed;
+    base.gradient = o.loss_scale;
+    const validate::Case c = validate::parse_case(o.case_text, base);
+    if (c.kernel.empty())
+      throw input_error("--case " + o.case_text, "names no kernel", "add kernel=NAME (`aneval list kernels`)");
+    return {c};
+  }
+  auto cases = o.settings.real() ? real_cases(o, runner) : synthetic_cases(o);
+  if (!o.kernel.empty()) {
+    if (o.kernel != "layer") (void)ane::KernelRegistry::builtin().find(o.kernel);
+    std::erase_if(cases, [&](const validate::Case& c) { return c.kernel != o.kernel; });
+    if (cases.empty()) throw input_error("--kernel " + o.kernel, "has no case here", "see `aneval list cases`");
+  }
+  return cases;
+}
+
+/// The command line that runs one case again. Paths that are absolute are named by their last part.
+std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
+  const auto path = [](const std::string& text) {
+    const std::filesystem::path p(text);
+    return shell_quoted(p.is_absolute() ? p.filename().string() : text);
+  };
+  const DeviceOptions& d = o.settings.device;
+  std::string line = "aneval validate --backend " + d.backend + " --profile " + d.profile;
+  if (!d.programs.empty()) line += " --programs " + path(d.programs);
+  if (o.settings.real())
+    line += " --weights " + path(o.settings.weights) + " --tokenizer " + path(o.settings.tokenizer) + " --text " +
+            shell_quoted(o.settings.text);
+  return line + " --case " + shell_quoted(validate::case_text(c));
+}
+
+/// Runs cases here, or in worker processes that are replaced when they die or have used up their compiles.
+class Runner {
+ public:
+  Runner(const ValidateOptions& options, CaseRunner& here) : options_(options), here_(here) {
+    if (!options.isolate) return;
+    WorkerOptions worker;
+    worker.command = {executable_path(), "worker"};
+    worker.limit = std::chrono::minutes(10);  // the largest preset takes seconds; hanging compiles take half an hour
+    worker_ = std::make_unique<Worker>(worker);
+    settings_ = settings_json(options.settings);
+  }
+
+  Outcome run(const validate::Case& c) {
+    if (!worker_) return here_.run(c);
+    const std::int64_t compiles = c.kernel == "layer" ? 10 : 1;
+    const TaskResult task = worker_->run(worker_task(settings_, validate::case_text(c)), compiles);
+    if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
+    Outcome outcome;
+    outcome.status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
+    outcome.reason = "worker process: " + task.reason;
+    outcome.summary = fmt::format("{:<11} {}", c.kernel, validate::case_text(c));
+    validate::CaseResult result;
+    result.c = c;
+    result.variant = ane::variant_text(c.variant);
+    result.status = outcome.status;
+    result.reason = outcome.reason;
+    outcome.rows = validate::case_rows(here_.session().run, result);
+    return outcome;
+  }
+
+ private:
+  const ValidateOptions& options_;
+  CaseRunner& here_;
+  std::unique_ptr<Worker> worker_;
+  std::string settings_;
+};
+
+int validate_command(const ValidateOptions& o) {
+  check_arguments(o);
+  CaseRunner here(o.settings);
+  const auto cases = choose_cases(o, here);
+  if (o.settings.real()) {
+    const auto& trace = here.trace();
+    fmt::print("reference loss: {:.4f} nats per token ({} tokens)\n", trace.loss, here.tokens().size());
+  }
+  Runner runner(o, here);
+  std::vector<Record> rows;
+  std::int64_t ok = 0, degraded = 0, failed = 0;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    progress(fmt::format("{}/{} {}", i + 1, cases.size(), validate::case_text(cases[i])));
+    const Outcome outcome = runner.run(cases[i]);
+    progress("");
+    fmt::print("{:<12} {}\n", status_name(outcome.status), outcome.summary);
+    if (outcome.status != Status::ok)
+      fmt::print("             {}\n             reproduce: {}\n", outcome.reason, reproduce_line(o, cases[i]));
+    ++(outcome.status == Status::ok ? ok : outcome.status == Status::degraded ? degraded : failed);
+    rows.insert(rows.end(), outcome.rows.begin(), outcome.rows.end());
+  }
+  if (!o.out.empty()) write_csv(o.out, rows);
+  const auto& run = here.session().run;
+  fmt::print("{}: {} cases on {}{}: {} ok, {} degraded, {} failed\n", failed > 0 ? "FAILED" : "PASSED", cases.size(),
+             run.backend, run.profile.empty() ? "" : " profile " + run.profile, ok, degraded, failed);
+  return static_cast<int>(failed > 0 ? ExitCode::check_failed : ExitCode::ok);
+}
+
+}  // namespace
+
+void add_validate(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("validate", "kernels and whole layers on a backend against the reference");
+  auto options = std::make_shared<ValidateOptions>();
+  add_device_options(*command, options->settings.device);
+  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
+  command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)");
+  command->add_flag("--quick", options->quick, "one random and one exact case per kernel and shape (default)");
+  command->add_flag("--full", options->full, "all amplitudes and gradient scales");
+  command->add_option("--weights", options->settings.weights,
+                      "llama2.c checkpoint or safetensors: judge on real activations");
+  command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer");
+  command->add_option("--text", options->settings.text, "what the model reads");
+  command->add_option("--loss-scale", options->loss_scale, "factor on all gradients")->capture_default_str();
+  command->add_flag("--isolate", options->isolate, "run cases in worker processes");
+  command->add_option("--out", options->out, "write the records to this CSV file");
+  command->callback([options, &action] { action = [options] { return validate_command(*options); }; });
+}
+
+}  // namespace aneval::cli
