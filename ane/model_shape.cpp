@@ -139,6 +139,10 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 void check_shape(const ModelShape& shape, std::string_view where) {
+  // The name is part of a case's text, key=value;key=value.
+  const auto unfit = [](unsigned char c) { return c == ';' || c == '=' || c < ' '; };
+  if (std::any_of(shape.name.begin(), shape.name.end(), unfit))
+    throw input_error(place(where, "name"), "has a ';', a '=' or a control character", "use letters, digits, - and .");
   for (const auto& field : kIntegerFields) {
     const std::int64_t value = shape.*field.member;
     if (value < 1)

@@ -35,7 +35,7 @@ struct ModelShape {
   bool operator==(const ModelShape&) const = default;
 };
 
-/// Throws an input_error naming `where` and the field when the shape is impossible: zeros, heads not a multiple of
+/// Throws an input_error naming `where` and the field when the shape is impossible: a name with ';' or '=', zeros, heads not a multiple of
 /// kv_heads, odd head_dim, sizes whose products overflow 64 bits (or any surface above 2^40 bytes).
 void check_shape(const ModelShape& shape, std::string_view where);
 

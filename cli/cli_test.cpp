@@ -178,6 +178,18 @@ TEST_F(Cli, WorkersGiveTheSameHashesAsThisProcess) {
   EXPECT_EQ(hashes(path("here.csv")), hashes(path("isolated.csv")));
 }
 
+TEST_F(Cli, AnInterruptedRunKeepsTheRowsItHas) {
+  // The shell ends the command after it has begun with the presets, whose cases take longest.
+  const std::string command = "" ANEVAL_BINARY " validate --model Stories110M --out '" + path("part.csv") + "' > '" +
+                              path("log") + "' & pid=$!; while ! grep -q ok '" + path("log") +
+                              "'; do sleep 0.05; done; kill -TERM $pid; wait $pid";
+  const ProcessResult result = run_process({"/bin/sh", "-c", command}, std::chrono::minutes(2));
+  EXPECT_EQ(result.code, 143) << result.describe();
+  const auto records = read_csv(path("part.csv"));
+  EXPECT_GT(records.size(), 0u);
+  EXPECT_THAT(read_text_file(path("log")), HasSubstr("INTERRUPTED after"));
+}
+
 TEST_F(Cli, TheCyclicForwardFailsAndSaysWhere) {
   const ProcessResult result =
       run({"validate", "--model", path("tiny.json"), "--kernel", "sdpaFwd", "--variant", "head_map=cyclic_fwd"});

@@ -1,6 +1,9 @@
 // aneval validate: kernels and whole layers on a backend against the Eigen reference.
 #include <fmt/format.h>
 
+#include <cstdio>
+
+#include "cli/interrupt.h"
 #include "cli/validate_jobs.h"
 #include "common/csv.h"
 #include "common/error.h"
@@ -172,17 +175,24 @@ int validate_command(const ValidateOptions& o) {
   Runner runner(o, here);
   std::vector<Record> rows;
   std::int64_t ok = 0, degraded = 0, failed = 0;
-  for (std::size_t i = 0; i < cases.size(); ++i) {
+  watch_interrupts();
+  for (std::size_t i = 0; i < cases.size() && interrupted() == 0; ++i) {
     progress(fmt::format("{}/{} {}", i + 1, cases.size(), validate::case_text(cases[i])));
     const Outcome outcome = runner.run(cases[i]);
     progress("");
     fmt::print("{:<12} {}\n", status_name(outcome.status), outcome.summary);
     if (outcome.status != Status::ok)
       fmt::print("             {}\n             reproduce: {}\n", outcome.reason, reproduce_line(o, cases[i]));
+    std::fflush(stdout);  // a log or a pipe sees each case when it is done
     ++(outcome.status == Status::ok ? ok : outcome.status == Status::degraded ? degraded : failed);
     rows.insert(rows.end(), outcome.rows.begin(), outcome.rows.end());
   }
   if (!o.out.empty()) write_csv(o.out, rows);
+  if (const int signal = interrupted(); signal != 0) {
+    fmt::print("INTERRUPTED after {} of {} cases: {} ok, {} degraded, {} failed\n", ok + degraded + failed,
+               cases.size(), ok, degraded, failed);
+    return 128 + signal;
+  }
   const auto& run = here.session().run;
   fmt::print("{}: {} cases on {}{}: {} ok, {} degraded, {} failed\n", failed > 0 ? "FAILED" : "PASSED", cases.size(),
              run.backend, run.profile.empty() ? "" : " profile " + run.profile, ok, degraded, failed);

@@ -1,5 +1,6 @@
 #include "validate/case.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <vector>
@@ -44,12 +45,7 @@ Key shape_number(std::string name, double ModelShape::* field, double fallback) 
 
 void add_shape_keys(std::vector<Key>& keys) {
   keys.push_back({"model", [](const Case& c) { return c.shape.name; },
-                  [](Case& c, const std::string& text) {
-                    // A preset brings its dimensions; the name of any other shape is only a label, dimensions follow.
-                    c.shape.name = text;
-                    for (const ModelShape& preset : model_presets())
-                      if (preset.name == text) c.shape = preset;
-                  }});
+                  [](Case& c, const std::string& text) { c.shape.name = text; }});
   keys.push_back({"seq", [](const Case& c) { return std::to_string(c.shape.seq); },
                   [](Case& c, const std::string& text) { c.shape.seq = parse_int(text, "case key seq"); }});
   keys.push_back(dimension("dim", &ModelShape::dim));
@@ -145,9 +141,19 @@ std::string case_text(const Case& c) {
 Case parse_case(std::string_view text, const Case& base) {
   Case c = base;
   const auto pairs = parse_pairs(text, "case");
-  // The model first, whatever its place: a preset sets all dimensions, which other keys then change.
-  for (const auto& [name, value] : pairs)
-    if (name == "model") find_key(name).read(c, value);
+  const auto given = [&](std::string_view key) {
+    return std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == key; });
+  };
+  // The shape first, whatever its place. One that is spelled out starts from nothing, because the text leaves out what
+  // is default; otherwise a preset brings all dimensions, and other keys change them.
+  if (given("dim")) c.shape = ModelShape{};
+  for (const auto& [name, value] : pairs) {
+    if (name != "model") continue;
+    if (given("dim"))
+      c.shape.name = value;
+    else
+      c.shape = load_model_shape(value);
+  }
   for (const auto& [name, value] : pairs)
     if (name != "model") find_key(name).read(c, value);
   check_shape(c.shape, "case '" + std::string(text) + "'");

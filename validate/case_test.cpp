@@ -50,6 +50,18 @@ TEST(CaseText, KeysComeInAnyOrder) {
   EXPECT_EQ(c.seed, 9u);
 }
 
+// The text leaves out defaults, so what a base shape says must not fill the gaps of a shape that is spelled out.
+TEST(CaseText, ASpelledOutShapeOwesNothingToTheBase) {
+  Case c;
+  c.kernel = "ffnFused";
+  c.shape = edge_shapes().front();
+  c.shape.name = "Qwen3-0.6B";  // a label that happens to be a preset's name
+  c.shape.residual_scale = 1;   // the default, left out of the text
+  Case base;
+  base.shape = load_model_shape("Stories110M");
+  EXPECT_EQ(parse_case(case_text(c), base).shape, c.shape);
+}
+
 std::string error_of(const std::string& text) {
   try {
     (void)parse_case(text);
@@ -67,7 +79,8 @@ TEST(CaseText, WrongTextIsNamedWithTheRemedy) {
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seq=0"), HasSubstr("seq"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seed=-1"), HasSubstr("seed"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;amp=big"), HasSubstr("amp"));
-  EXPECT_THAT(error_of("kernel=woFwd;model=unheard-of"), HasSubstr("case"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Qwen3-0.6"), HasSubstr("Qwen3-0.6B"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=unheard-of;dim=64"), HasSubstr("hidden"));
   EXPECT_THAT(error_of("kernel"), HasSubstr("="));
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <ostream>
 
 #include "ane/emulator/emulator.h"
 #include "validate/faulty_device.h"
@@ -13,9 +14,10 @@
 #include "validate/suites.h"
 
 namespace aneval::validate {
-namespace {
 
 using ::testing::HasSubstr;
+
+namespace {
 
 CheckOptions options_for(ane::Device& device) {
   CheckOptions options;
@@ -23,6 +25,13 @@ CheckOptions options_for(ane::Device& device) {
   options.profile = &emulator::find_profile("ieee");
   return options;
 }
+
+}  // namespace
+
+/// What the test runner shows as the parameter.
+void PrintTo(const Case& c, std::ostream* out) { *out << case_text(c); }
+
+namespace {
 
 class EdgeCase : public ::testing::TestWithParam<Case> {};
 
