@@ -55,7 +55,7 @@ std::int64_t first_difference(std::int64_t upper, const Convert& convert) {
 template <class Convert>
 void expect_equal_for_all_floats(const Convert& convert, std::int64_t step = 1) {
   ThreadPool pool;
-  std::vector<std::int64_t> differences(kChunk);  // per chunk; there are as many chunks as floats in one
+  std::vector<std::int64_t> differences(kChunk, -1);  // per chunk; there are as many chunks as floats in one
   pool.parallel_for(kChunk, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t upper = (begin + step - 1) / step * step; upper < end; upper += step)
       differences[static_cast<std::size_t>(upper)] = first_difference(upper, convert);
