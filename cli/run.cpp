@@ -8,6 +8,7 @@
 #include "common/files.h"
 #include "common/names.h"
 #include "common/safetensors.h"
+#include "reference/convert.h"
 #include "validate/layer_check.h"
 #include "validate/weights.h"
 
@@ -66,18 +67,10 @@ NamedTensors run_layer(const RunOptions& o, const validate::Case& c, NamedTensor
 
 NamedTensors kernel_on_reference(const validate::Case& c, const ane::PackedLayout& layout,
                                  const NamedTensors& tensors) {
-  reference::Matrices<float> inputs;
-  for (const auto& [name, tensor] : tensors)
-    inputs[name] = Eigen::Map<const reference::Matrix<float>>(tensor.data.data(), tensor.rows(), tensor.cols());
   const auto outputs = reference::KernelTable::builtin().find(c.kernel).in_float(
-      c.shape, validate::reference_options(c.variant), inputs);
+      c.shape, validate::reference_options(c.variant), reference::to_matrices<float>(tensors));
   NamedTensors results;
-  for (const ane::Block& block : layout.blocks()) {
-    const auto& matrix = outputs.at(block.name);
-    Tensor tensor({matrix.rows(), matrix.cols()});
-    std::copy(matrix.data(), matrix.data() + matrix.size(), tensor.data.begin());
-    results[block.name] = std::move(tensor);
-  }
+  for (const ane::Block& block : layout.blocks()) results[block.name] = reference::to_tensor(outputs.at(block.name));
   return results;
 }
 

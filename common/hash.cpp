@@ -1,3 +1,4 @@
+// A thin owner of the state that xxHash streams through (hash.h).
 #include "common/hash.h"
 
 #include <fmt/format.h>

@@ -3,23 +3,15 @@
 #include <cmath>
 
 #include "common/random.h"
+#include "reference/convert.h"
 
 namespace aneval::validate {
 namespace {
 
 template <class T>
-reference::Matrices<T> to_matrices(const NamedTensors& tensors) {
-  reference::Matrices<T> matrices;
-  for (const auto& [name, tensor] : tensors)
-    matrices[name] =
-        Eigen::Map<const reference::Matrix<float>>(tensor.data.data(), tensor.rows(), tensor.cols()).template cast<T>();
-  return matrices;
-}
-
-template <class T>
 reference::Matrices<T> reference_results(const Case& c, const NamedTensors& tensors) {
   const reference::Options options = reference_options(c.variant);
-  const auto input = to_matrices<T>(tensors);
+  const auto input = reference::to_matrices<T>(tensors);
   auto tape = reference::layer_forward<T>(c.shape, options, input);
   auto results = reference::layer_backward<T>(c.shape, options, input, tape, input.at("dy"));
   results["y"] = tape.at("y");
@@ -85,11 +77,8 @@ NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors) 
   const auto all = reference_results<T>(c, tensors);
   NamedTensors results;
   for (const std::string& name : layer_results()) {
-    const reference::Matrix<T>& matrix = all.at(name);
-    Tensor tensor(matrix.cols() == 1 && name.starts_with("drms")
-                      ? std::vector<std::int64_t>{matrix.rows()}
-                      : std::vector<std::int64_t>{matrix.rows(), matrix.cols()});
-    for (std::size_t i = 0; i < tensor.data.size(); ++i) tensor.data[i] = static_cast<float>(matrix.data()[i]);
+    Tensor tensor = reference::to_tensor(all.at(name));
+    if (name.starts_with("drms_")) tensor.shape = {tensor.rows()};
     results[name] = std::move(tensor);
   }
   return results;

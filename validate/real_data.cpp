@@ -5,16 +5,10 @@
 #include "ane/gqa.h"
 #include "ane/layer_plan.h"
 #include "common/error.h"
+#include "reference/convert.h"
 
 namespace aneval::validate {
 namespace {
-
-Tensor to_tensor(const reference::Matrix<float>& matrix, bool vector) {
-  Tensor tensor(vector ? std::vector<std::int64_t>{matrix.rows()}
-                       : std::vector<std::int64_t>{matrix.rows(), matrix.cols()});
-  std::copy(matrix.data(), matrix.data() + matrix.size(), tensor.data.begin());
-  return tensor;
-}
 
 /// The tensor of a trace that a layer plan calls `name`.
 Tensor trace_tensor(const Case& c, const reference::LayerTrace& trace, const std::string& name) {
@@ -22,7 +16,7 @@ Tensor trace_tensor(const Case& c, const reference::LayerTrace& trace, const std
   const double root = std::sqrt(static_cast<double>(c.shape.head_dim));
   const auto find = [&](const std::string& key) -> Tensor {
     for (const auto* matrices : {&trace.forward, &trace.backward, &trace.input})
-      if (const auto found = matrices->find(key); found != matrices->end()) return to_tensor(found->second, false);
+      if (const auto found = matrices->find(key); found != matrices->end()) return reference::to_tensor(found->second);
     throw std::logic_error("the trace has no tensor '" + key + "'");
   };
   const auto scaled = [](Tensor tensor, double factor) {
@@ -61,13 +55,17 @@ CaseData real_case_data(const Case& c, const ane::PackedLayout& layout, const re
     data.activations[slot] = std::move(values);
   }
   for (const ane::Slot& slot : layout.slots())
-    if (slot.kind == ane::SlotKind::weight) data.weights[slot.weight] = to_tensor(trace.input.at(slot.weight), false);
+    if (slot.kind == ane::SlotKind::weight)
+      data.weights[slot.weight] = reference::to_tensor(trace.input.at(slot.weight));
   return data;
 }
 
 NamedTensors real_layer_tensors(const Case& c, const reference::LayerTrace& trace) {
   NamedTensors tensors;
-  for (const auto& [name, matrix] : trace.input) tensors[name] = to_tensor(matrix, name.starts_with("rms_"));
+  for (const auto& [name, matrix] : trace.input) {
+    tensors[name] = reference::to_tensor(matrix);
+    if (name.starts_with("rms_")) tensors[name].shape = {matrix.rows()};
+  }
   for (float& value : tensors.at("dy").data) value = static_cast<float>(static_cast<double>(value) * c.gradient);
   return tensors;
 }
