@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "ane/emulator/emulator.h"
+#include "common/error.h"
 #include "validate/faulty_device.h"
 #include "validate/layer_check.h"
 #include "validate/suites.h"
@@ -212,6 +213,13 @@ TEST(Layer, TheCyclicForwardIsWrongFarBeyondRounding) {
   double worst = 0;
   for (const LayerTensorError& tensor : result.tensors) worst = std::max(worst, std::sqrt(tensor.metrics.nmse));
   EXPECT_GT(worst, 10 * kLayerError);
+}
+
+TEST(Layer, AKernelThatWasNotEvaluatedStopsTheLayer) {
+  FaultyDevice device(emulator::make_emulator({}), {}, true);
+  Case c;
+  c.shape = edge_shapes().front();
+  EXPECT_THROW((void)check_layer(options_for(device), c, random_layer_tensors(c)), Error);
 }
 
 TEST(Layer, ManyLayersAndStepsCompileTenPrograms) {

@@ -79,6 +79,28 @@ TEST(Matmul, BitsDoNotDependOnTheNumberOfThreads) {
   EXPECT_EQ(run(parameters, body, inputs), run(parameters, body, inputs, &three));
 }
 
+// Tall products are cut by rows, wide ones by columns: every element must be computed, once, from its own row and
+// column.
+TEST(Matmul, TallAndWideProductsAreCutWithoutGaps) {
+  for (const auto& [m, n] : {std::pair<std::int64_t, std::int64_t>{1300, 3}, {3, 1300}}) {
+    std::vector<float> a(static_cast<std::size_t>(m * 2)), b(static_cast<std::size_t>(2 * n)), expected;
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 31);
+    for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 29);
+    for (std::int64_t i = 0; i < m; ++i)
+      for (std::int64_t j = 0; j < n; ++j)
+        expected.push_back(a[static_cast<std::size_t>(2 * i)] * b[static_cast<std::size_t>(j)] +
+                           a[static_cast<std::size_t>(2 * i + 1)] * b[static_cast<std::size_t>(n + j)]);
+    const std::string type_a = "tensor<fp16, [" + std::to_string(m) + ", 2]>";
+    const std::string type_b = "tensor<fp16, [2, " + std::to_string(n) + "]>";
+    const std::string type_y = "tensor<fp16, [" + std::to_string(m) + ", " + std::to_string(n) + "]>";
+    EXPECT_EQ(run(type_a + " a, " + type_b + " b",
+                  std::string(kFlags) + type_y +
+                      " y = matmul(transpose_x = no, transpose_y = no, x = a, y = b)[name = string(\"y\")];\n",
+                  {{"a", stored({m, 2}, a)}, {"b", stored({2, n}, b)}}),
+              expected);
+  }
+}
+
 // 2049 lies between 2048 and 2050, 2051 between 2050 and 2052: ties go to the even significand, 2048 and 2052.
 TEST(Rounding, ElementwiseResultsRoundToNearestEven) {
   const StoredTensors inputs = {{"a", stored({4}, {2048, 2048, 65504, -65504})}, {"b", stored({4}, {1, 3, 15, -16})}};
