@@ -35,8 +35,9 @@ struct ModelShape {
   bool operator==(const ModelShape&) const = default;
 };
 
-/// Throws an input_error naming `where` and the field when the shape is impossible: a name with ';' or '=', zeros, heads not a multiple of
-/// kv_heads, odd head_dim, sizes whose products overflow 64 bits (or any surface above 2^40 bytes).
+/// Throws an input_error naming `where` and the field when the shape is impossible: a name with ';' or '=', zeros,
+/// heads not a multiple of kv_heads, odd head_dim, sizes whose products overflow 64 bits (or any surface above 2^40
+/// bytes).
 void check_shape(const ModelShape& shape, std::string_view where);
 
 /// Stories110M and Qwen3-0.6B (its shape with the seed's kernels), both with residual scale 1/sqrt(2L).

@@ -1,9 +1,9 @@
 // Weight files of compiled programs: a 64-byte file header, then per blob 64 bytes of metadata and its data. MIL's
 // BLOBFILE offset points at the metadata, not at the data.
 //
-// Layout: apple/coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp. Header {u32 count; u32 version = 2; 56 bytes 0};
-// metadata {u32 sentinel 0xDEADBEEF; u32 dtype; u64 size in bytes; u64 absolute offset of the data; u64 padding bits;
-// 32 bytes 0}; data aligned to 64 bytes; everything little endian.
+// Layout: apple/coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp. Header {u32 count; u32 version = 2; 56 bytes
+// 0}; metadata {u32 sentinel 0xDEADBEEF; u32 dtype; u64 size in bytes; u64 absolute offset of the data; u64 padding
+// bits; 32 bytes 0}; data aligned to 64 bytes; everything little endian.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +31,9 @@ class BlobWriter {
  public:
   /// Each returns the offset of the blob's metadata, which is what MIL's BLOBFILE takes (64 for the first).
   std::uint64_t add(std::span<const half_t> values);
-  std::uint64_t add(std::span<const float> values);             // rounded to fp16
+  std::uint64_t add(std::span<const float> values);  // rounded to fp16
   std::uint64_t add(BlobType type, std::span<const std::byte> bytes);
-  std::vector<std::byte> finish() const;                        // the whole file
+  std::vector<std::byte> finish() const;  // the whole file
 
  private:
   std::vector<std::byte> body_;

@@ -10,6 +10,12 @@ target_compile_options(aneval_options INTERFACE -ffp-contract=off)
 target_link_libraries(aneval_options INTERFACE Threads::Threads)
 if(ANEVAL_NATIVE)
   target_compile_options(aneval_options INTERFACE -march=native)
+  # clang-19 warns about its own choice of AVX10 features on some CPUs, even for an empty file.
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag(-Winvalid-feature-combination ANEVAL_HAS_FEATURE_COMBINATION_WARNING)
+  if(ANEVAL_HAS_FEATURE_COMBINATION_WARNING)
+    target_compile_options(aneval_options INTERFACE -Wno-invalid-feature-combination)
+  endif()
 endif()
 if(ANEVAL_SANITIZE)
   target_compile_options(aneval_options INTERFACE -fsanitize=${ANEVAL_SANITIZE} -fno-omit-frame-pointer
