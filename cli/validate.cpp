@@ -130,7 +130,7 @@ std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
 /// Runs cases here, or in worker processes that are replaced when they die or have used up their compiles.
 class Runner {
  public:
-  Runner(const ValidateOptions& options, CaseRunner& here) : options_(options), here_(here) {
+  Runner(const ValidateOptions& options, CaseRunner& here) : here_(here) {
     if (!options.isolate) return;
     WorkerOptions worker;
     worker.command = {executable_path(), "worker"};
@@ -158,7 +158,6 @@ class Runner {
   }
 
  private:
-  const ValidateOptions& options_;
   CaseRunner& here_;
   std::unique_ptr<Worker> worker_;
   std::string settings_;

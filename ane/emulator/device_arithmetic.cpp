@@ -200,7 +200,11 @@ void DeviceArithmetic::softmax(const Step& step, const In& x, const Out& out, Th
 
 void DeviceArithmetic::matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
                               ThreadPool* pool) const {
-  matrix_product(x, y, out, pool);
+  switch (profile_->accumulator) {
+    case Accumulator::fp32:
+      matrix_product(x, y, out, pool);
+      break;
+  }
   const RowLoop<1> loop(out.shape, {&out.strides});
   const std::int64_t rows = out.shape[out.shape.rank - 2], cols = out.shape[out.shape.rank - 1];
   if (bias != nullptr) {  // one image and group of a convolution: out is [1, M, N]
