@@ -105,4 +105,10 @@ void check_no_poison(Request& request, half_t pattern) {
                 "the device reported success without writing them: treat its results as wrong");
 }
 
+void evaluate_poisoned(Device& device, Request& request, half_t pattern) {
+  poison(*request.output(), pattern);
+  device.evaluate(request);
+  check_no_poison(request, pattern);
+}
+
 }  // namespace aneval::ane

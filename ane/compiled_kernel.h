@@ -48,4 +48,8 @@ CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const Kern
 /// and wrote nothing there.
 void check_no_poison(Request& request, half_t pattern);
 
+/// Fills the output with the poison, evaluates, and checks that none is left. (A layer does the three apart, because it
+/// times the evaluation alone.)
+void evaluate_poisoned(Device& device, Request& request, half_t pattern);
+
 }  // namespace aneval::ane

@@ -96,10 +96,7 @@ std::vector<Shadow> block_shadows(const ane::PackedLayout& layout, const ane::Bl
 
 /// Evaluates from a poisoned output and returns what was written, as bits.
 std::vector<ane::half_t> evaluate(ane::Device& device, ane::Request& request, std::int64_t generation) {
-  const ane::half_t pattern = ane::kPoison[generation % 2];
-  ane::poison(*request.output(), pattern);
-  device.evaluate(request);
-  ane::check_no_poison(request, pattern);
+  ane::evaluate_poisoned(device, request, ane::kPoison[generation % 2]);
   const ane::ReadLock lock(*request.output());
   return {lock.halves().begin(), lock.halves().end()};
 }
