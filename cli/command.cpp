@@ -36,6 +36,15 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
 }
 
+void add_kernel_options(CLI::App& app, KernelOptions& options) {
+  app.add_option("--kernel", options.kernel, "`aneval list kernels`")->required();
+  app.add_option("--model", options.device.model, "model shape: a name of `aneval list models`, or a .json file");
+  app.add_option("--seq", options.device.seq, "tokens per evaluation, instead of the model's");
+  app.add_option("--variant", options.device.variant, "key=value;key=value (`aneval list variants`)");
+  app.add_option("--ic", options.ic, "input channels of dynMatmul");
+  app.add_option("--oc", options.oc, "output channels of dynMatmul");
+}
+
 BackendChoice choose_backend() { return {"emulator", "this build has no Apple backend"}; }
 
 Session open_session(const DeviceOptions& options) {

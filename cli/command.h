@@ -36,6 +36,18 @@ struct DeviceOptions {
 
 void add_device_options(CLI::App& app, DeviceOptions& options);
 
+/// One kernel at one shape, for commands that need no device.
+struct KernelOptions {
+  DeviceOptions device;  // model, seq and variant of it
+  std::string kernel;
+  std::int64_t ic = 0, oc = 0;
+
+  ane::KernelConfig config() const { return {device.shape(), device.parsed_variant(), ic, oc}; }
+};
+
+/// --kernel --model --seq --variant --ic --oc
+void add_kernel_options(CLI::App& app, KernelOptions& options);
+
 /// A device and what surrounds it.
 struct Session {
   Environment environment;

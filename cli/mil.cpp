@@ -16,16 +16,15 @@ namespace {
 constexpr std::uintmax_t kMaxProgramBytes = std::uintmax_t{64} << 20;
 
 struct EmitOptions {
-  DeviceOptions device;
-  std::string kernel, out = "-", dialect = "modern";
-  std::int64_t ic = 0, oc = 0;
+  KernelOptions instance;
+  std::string out = "-", dialect = "modern";
 };
 
 int emit(const EmitOptions& o) {
   if (o.dialect != "modern" && o.dialect != "legacy") unknown_name("dialect", o.dialect, {"modern", "legacy"});
   if (o.out != "-") check_writable(o.out);
-  const ane::KernelConfig config{o.device.shape(), o.device.parsed_variant(), o.ic, o.oc};
-  const auto kernel = ane::prepare_kernel(ane::KernelRegistry::builtin().find(o.kernel), config);
+  const ane::KernelConfig config = o.instance.config();
+  const auto kernel = ane::prepare_kernel(ane::KernelRegistry::builtin().find(o.instance.kernel), config);
   const auto dialect = o.dialect == "modern" ? mil::Dialect::modern : mil::Dialect::legacy;
   if (o.out != "-") {
     // Beside a file, its weight files: the folder is then ready for --programs.
@@ -77,14 +76,9 @@ int run(const RunMilOptions& o) {
 void add_emit(CLI::App& mil, Action& action) {
   auto* command = mil.add_subcommand("emit", "print a kernel's program");
   auto options = std::make_shared<EmitOptions>();
-  command->add_option("--kernel", options->kernel, "`aneval list kernels`")->required();
-  command->add_option("--model", options->device.model, "model shape: a name of `aneval list models`, or a .json file");
-  command->add_option("--seq", options->device.seq, "tokens per evaluation, instead of the model's");
-  command->add_option("--variant", options->device.variant, "key=value;key=value (`aneval list variants`)");
+  add_kernel_options(*command, options->instance);
   command->add_option("--dialect", options->dialect, "modern (program 1.3) or legacy (program 1.0, for M1 and M2)");
   command->add_option("--out", options->out, "file; its weights go to weights/ beside it")->capture_default_str();
-  command->add_option("--ic", options->ic, "input channels of dynMatmul");
-  command->add_option("--oc", options->oc, "output channels of dynMatmul");
   command->callback([options, &action] { action = [options] { return emit(*options); }; });
 }
 

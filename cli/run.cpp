@@ -26,15 +26,7 @@ using Shapes = std::map<std::string, std::vector<std::int64_t>>;
 /// Every tensor of `shapes`, checked; others of the file are ignored.
 NamedTensors take_tensors(NamedTensors all, const Shapes& shapes, const std::string& file) {
   NamedTensors taken;
-  for (const auto& [name, shape] : shapes) {
-    const auto found = all.find(name);
-    if (found == all.end())
-      throw input_error(file, "has no tensor '" + name + "'", "store it with shape " + shape_text(shape));
-    if (found->second.shape != shape)
-      throw input_error(file, "tensor '" + name + "' has shape " + shape_text(found->second.shape),
-                        "it must have shape " + shape_text(shape));
-    taken[name] = std::move(found->second);
-  }
+  for (const auto& [name, shape] : shapes) taken[name] = std::move(validate::require_tensor(all, name, shape, file));
   return taken;
 }
 
@@ -83,9 +75,7 @@ NamedTensors kernel_on_device(const RunOptions& o, const validate::Case& c, cons
   const auto output = device.create_surface(static_cast<std::size_t>(kernel.layout.output_bytes()));
   for (const auto& [slot, tensor] : tensors) ane::write_slot(kernel.layout, slot, tensor.data, *input);
   const auto request = device.make_request(kernel.executable, input, output);
-  ane::poison(*output, ane::kPoison[0]);
-  device.evaluate(*request);
-  ane::check_no_poison(*request, ane::kPoison[0]);
+  ane::evaluate_poisoned(device, *request, ane::kPoison[0]);
   NamedTensors results;
   for (const ane::Block& block : kernel.layout.blocks()) {
     Tensor tensor({block.channels.size(), block.width.size()});

@@ -7,20 +7,16 @@
 #include "reference/llama2c.h"
 
 namespace aneval::validate {
-namespace {
-
-Tensor take(NamedTensors& tensors, const std::string& name, const std::vector<std::int64_t>& shape,
-            const std::string& file) {
+Tensor& require_tensor(NamedTensors& tensors, const std::string& name, const std::vector<std::int64_t>& shape,
+                       const std::string& file) {
   const auto found = tensors.find(name);
   if (found == tensors.end())
     throw input_error(file, "has no tensor '" + name + "'", "store it with shape " + shape_text(shape));
   if (found->second.shape != shape)
     throw input_error(file, "tensor '" + name + "' has shape " + shape_text(found->second.shape),
-                      "the model needs " + shape_text(shape) + " (--model)");
-  return std::move(found->second);
+                      "it must have shape " + shape_text(shape));
+  return found->second;
 }
-
-}  // namespace
 
 Tensor widen(const std::string& name, const StoredTensor& stored, const std::string& file) {
   Tensor tensor(stored.shape);
@@ -49,16 +45,18 @@ reference::Model load_weights(const std::filesystem::path& file, const ModelShap
   reference::Model model;
   model.shape = shape;
   const std::int64_t d = shape.dim, f = shape.hidden, q = shape.q_dim(), k = shape.kv_dim();
-  model.globals["embedding"] = take(tensors, "embedding", {shape.vocab, d}, name);
-  model.globals["rms_final"] = take(tensors, "rms_final", {d}, name);
-  if (tensors.contains("classifier")) model.globals["classifier"] = take(tensors, "classifier", {shape.vocab, d}, name);
+  model.globals["embedding"] = std::move(require_tensor(tensors, "embedding", {shape.vocab, d}, name));
+  model.globals["rms_final"] = std::move(require_tensor(tensors, "rms_final", {d}, name));
+  if (tensors.contains("classifier"))
+    model.globals["classifier"] = std::move(require_tensor(tensors, "classifier", {shape.vocab, d}, name));
   const std::map<std::string, std::vector<std::int64_t>> shapes = {{"wq", {q, d}}, {"wk", {k, d}},   {"wv", {k, d}},
                                                                    {"wo", {d, q}}, {"w1", {f, d}},   {"w2", {d, f}},
                                                                    {"w3", {f, d}}, {"rms_att", {d}}, {"rms_ffn", {d}}};
   for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
     NamedTensors weights;
     for (const auto& [weight, dims] : shapes)
-      weights[weight] = take(tensors, "layers." + std::to_string(layer) + "." + weight, dims, name);
+      weights[weight] =
+          std::move(require_tensor(tensors, "layers." + std::to_string(layer) + "." + weight, dims, name));
     model.layers.push_back(std::move(weights));
   }
   return model;

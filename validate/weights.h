@@ -14,6 +14,10 @@ Tensor widen(const std::string& name, const StoredTensor& stored, const std::str
 /// Every tensor of a safetensors file, widened.
 NamedTensors read_tensors(const std::filesystem::path& file);
 
+/// The named tensor, which must have that shape. Errors name `file`, the tensor and the shape it needs.
+Tensor& require_tensor(NamedTensors& tensors, const std::string& name, const std::vector<std::int64_t>& shape,
+                       const std::string& file);
+
 /// A llama2.c checkpoint (which brings its shape), or a safetensors file with the names embedding, rms_final,
 /// classifier (optional), layers.N.wq … layers.N.rms_ffn, whose shape `shape` gives. Errors: neither kind, a missing
 /// tensor, a wrong shape.
