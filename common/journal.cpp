@@ -63,6 +63,17 @@ void Journal::append(std::string_view line) {
   if (line.find('\n') != std::string_view::npos) throw std::logic_error("Journal: a line feed inside a line");
   std::string text(line);
   text += '\n';
+  append_lines(text);
+}
+
+void Journal::clear() {
+  if (::ftruncate(descriptor_, 0) != 0 || ::fsync(descriptor_) != 0)
+    throw refusal(file_.string(), "cannot empty: " + errno_text(), "check the disk");
+  lines_.clear();
+}
+
+void Journal::append_lines(std::string_view text) {
+  if (!text.ends_with('\n')) throw std::logic_error("Journal: the last line has no line feed");
   const off_t end = ::lseek(descriptor_, 0, SEEK_END);
   // One write in the usual case; the rest of a short one follows, or its beginning is taken back.
   if (end < 0 || !write_fully(descriptor_, text.data(), text.size()) || ::fsync(descriptor_) != 0) {

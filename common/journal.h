@@ -23,6 +23,10 @@ class Journal {
   bool repaired() const { return repaired_; }
   /// One line without a line feed in it. Written with one write() and fsynced.
   void append(std::string_view line);
+  /// Several lines, each with its line feed, in one write. A crash can leave the first few of them.
+  void append_lines(std::string_view text);
+  /// Forgets all lines, those on the disk too.
+  void clear();
 
  private:
   std::filesystem::path file_;

@@ -36,6 +36,18 @@ TEST(Journal, LinesComeBackInOrder) {
   EXPECT_EQ(read_text_file(file), "one\n\nthree\nfour\n");
 }
 
+TEST(Journal, SeveralLinesInOneWriteAndANewStart) {
+  const TemporaryFolder folder;
+  const auto file = folder / "journal";
+  Journal journal(file);
+  journal.append_lines("one\ntwo\n");
+  EXPECT_EQ(read_text_file(file), "one\ntwo\n");
+  EXPECT_THROW(journal.append_lines("three"), std::logic_error);
+  journal.clear();
+  journal.append("four");
+  EXPECT_EQ(read_text_file(file), "four\n");
+}
+
 TEST(Journal, BrokenLastLineIsCutOff) {
   const TemporaryFolder folder;
   const auto file = folder / "journal";

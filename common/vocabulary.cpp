@@ -1,0 +1,73 @@
+#include "common/vocabulary.h"
+
+#include <algorithm>
+
+namespace aneval {
+
+const std::vector<MetricName>& metric_names() {
+  static const std::vector<MetricName> names = {
+      // time and work
+      {"time", "ns", "wall time of one run of the phase; rep numbers the samples of a process"},
+      {"cpu_time", "ns", "processor time of one run, all threads together"},
+      {"ratio", "1", "share of the whole: a step's part of its layer"},
+      {"bytes", "bytes", "size of the surface region that the phase touches"},
+      {"gb_per_s", "GB/s", "10^9 bytes per second, read and written"},
+      {"tflops", "TFLOP/s", "10^12 operations per second: 2 per multiply-accumulate of the program's matmuls"},
+      {"warmup_count", "count", "runs before the timed ones, until times were stable"},
+      // what the device was asked to do, per run; equal in every run
+      {"compile_count", "count", "compile attempts"},
+      {"load_count", "count", "programs loaded"},
+      {"dispatches", "count", "evaluations"},
+      {"surfaces", "count", "surfaces of the kernel or layer"},
+      {"surface_bytes", "bytes", "their size together"},
+      {"program_hash", "", "of the MIL text and its weights"},
+      {"output_hash", "", "of the bits written by the kernel, or of a layer's results"},
+      // errors of an output block against the reference
+      {"max_abs", "1", "largest |got - reference|"},
+      {"rms", "1", "root of the mean squared error"},
+      {"nmse", "1", "sum of squared errors / sum of squared references"},
+      {"snr_db", "dB", "-10 log10(nmse); none when the block is exact"},
+      {"cosine", "1", "of got and reference as vectors"},
+      {"max_ulp", "ulp", "largest error in fp16 spacings at the reference"},
+      {"p99_ulp", "ulp", "99th percentile of the same"},
+      {"bound_ratio", "1", "largest error / derived bound of its element"},
+      {"nan_count", "count", "outputs that are NaN"},
+      {"inf_count", "count", "outputs that are infinite"},
+      // a process about itself
+      {"cases_planned", "count", "what the command set out to do"},
+      {"cases_done", "count", "what it did: its last row"},
+      {"threads", "count", "of the process that measured"},
+  };
+  return names;
+}
+
+const MetricName* find_metric(std::string_view name) {
+  const auto& names = metric_names();
+  const auto found = std::find_if(names.begin(), names.end(), [&](const MetricName& m) { return m.name == name; });
+  return found == names.end() ? nullptr : &*found;
+}
+
+const std::vector<PhaseName>& phase_names() {
+  static const std::vector<PhaseName> names = {
+      {"compile", "MIL text and weights to a program"},
+      {"load", "program to the device"},
+      {"stage_weights", "fp32 weights onto the input surface"},
+      {"write_acts", "fp32 activations onto the input surface"},
+      {"eval", "evaluation of the program"},
+      {"read", "output blocks off the surface, to fp32"},
+      {"copy", "output blocks of other kernels into activation slots, in fp16"},
+      {"tile", "key/value heads to query heads"},
+      {"reduce", "query heads back to key/value heads"},
+      {"rmsnorm", "vector work between kernels: rmsnorm, residuals, rotations"},
+      {"silu", "SiLU backward"},
+      {"weight_grad", "weight gradients"},
+      {"layer_forward", "all steps of a layer forward"},
+      {"layer_backward", "all steps of a layer backward"},
+      {"validate", "judgement against the reference"},
+      {"convert", "fp32 <-> fp16 on ordinary memory"},
+      {"host", "what this machine can do: memcpy, fused multiply-adds"},
+  };
+  return names;
+}
+
+}  // namespace aneval

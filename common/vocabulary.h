@@ -1,0 +1,25 @@
+// The words of result files: metrics with their units, and phases. Whoever writes rows uses these and no others, so
+// that reports, gates and other people's scripts find them.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace aneval {
+
+struct MetricName {
+  std::string_view name, unit;  // unit empty for texts
+  std::string_view meaning;
+};
+
+const std::vector<MetricName>& metric_names();
+/// Null when there is no such metric.
+const MetricName* find_metric(std::string_view name);
+
+struct PhaseName {
+  std::string_view name, meaning;
+};
+
+const std::vector<PhaseName>& phase_names();
+
+}  // namespace aneval
