@@ -52,6 +52,11 @@ bool CompiledKernel::has_weights() const {
                      [](const Slot& slot) { return slot.kind == SlotKind::weight; });
 }
 
+ProgramSource CompiledKernel::source() const {
+  return {name, program.text, program.weights, static_cast<std::size_t>(layout.input_bytes()),
+          static_cast<std::size_t>(layout.output_bytes())};
+}
+
 WeightFiles read_weight_files(const mil::Program& program, const std::filesystem::path& folder) {
   WeightFiles files;
   for (const std::string& path : blob_paths(program)) {
@@ -91,9 +96,7 @@ CompiledKernel prepare_kernel(const KernelSpec& spec, const KernelConfig& config
 CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const KernelConfig& config,
                               const ProgramOptions& options) {
   CompiledKernel kernel = prepare_kernel(spec, config, options);
-  kernel.executable = device.compile({kernel.name, kernel.program.text, kernel.program.weights,
-                                      static_cast<std::size_t>(kernel.layout.input_bytes()),
-                                      static_cast<std::size_t>(kernel.layout.output_bytes())});
+  kernel.executable = device.compile(kernel.source());
   device.load(*kernel.executable);
   return kernel;
 }

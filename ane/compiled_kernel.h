@@ -20,6 +20,7 @@ struct CompiledKernel {
   std::shared_ptr<Executable> executable;
 
   bool has_weights() const;
+  ProgramSource source() const;
 };
 
 /// The program of `DIR/<kernel>.mil` with the weight files it names (under DIR/weights/), or nothing when that file

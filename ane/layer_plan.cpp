@@ -104,6 +104,21 @@ std::string_view cpu_op_name(CpuOp op) {
   return names.at(static_cast<std::size_t>(op));
 }
 
+std::string_view cpu_op_phase(CpuOp op) {
+  switch (op) {
+    case CpuOp::silu_backward:
+      return "silu";
+    case CpuOp::tile_kv:
+      return "tile";
+    case CpuOp::reduce_kv:
+      return "reduce";
+    case CpuOp::weight_gradient:
+      return "weight_grad";
+    default:
+      return "rmsnorm";  // rmsnorm, its backward, residuals, rotations: the vector work between kernels
+  }
+}
+
 LayerPlan layer_plan(const Variant& variant) {
   LayerPlan plan{forward_steps(), backward_steps(variant)};
   check_plan(plan);

@@ -47,6 +47,8 @@ struct LayerPlan {
 };
 
 std::string_view cpu_op_name(CpuOp op);
+/// The phase under which its time is counted: tile, reduce, rmsnorm, silu or weight_grad.
+std::string_view cpu_op_phase(CpuOp op);
 
 /// The seed's order of a step. Forward reads x and the weights and makes y; backward also reads dy and makes dx and the
 /// nine weight gradients.

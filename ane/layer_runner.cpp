@@ -33,21 +33,6 @@ class Lap {
   std::chrono::steady_clock::time_point last_;
 };
 
-std::string_view cpu_phase(CpuOp op) {
-  switch (op) {
-    case CpuOp::silu_backward:
-      return "silu";
-    case CpuOp::tile_kv:
-      return "tile";
-    case CpuOp::reduce_kv:
-      return "reduce";
-    case CpuOp::weight_gradient:
-      return "weight_grad";
-    default:
-      return "rmsnorm";  // rmsnorm, its backward, residuals, rotations: the vector work between kernels
-  }
-}
-
 }  // namespace
 
 LayerPrograms::LayerPrograms(Device& device, const KernelRegistry& registry, const ModelShape& shape,
@@ -95,7 +80,7 @@ void Layer::run(const std::vector<PlanStep>& steps, NamedTensors& tensors, const
     } else {
       Lap lap(step, observer);
       run_cpu(step, tensors);
-      lap.done(cpu_phase(step.cpu));
+      lap.done(cpu_op_phase(step.cpu));
     }
   }
 }

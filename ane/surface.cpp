@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/error.h"
+#include "common/hash.h"
 
 namespace aneval::ane {
 namespace {
@@ -76,6 +77,13 @@ std::int64_t count_poison(Surface& surface, half_t pattern) {
     rest = rest.subspan(block.size());
   }
   return total;
+}
+
+std::string surface_hash(Surface& surface) {
+  const ReadLock lock(surface);
+  Hasher hasher;
+  hasher.add(lock.bytes().data(), lock.bytes().size());
+  return hasher.digest();
 }
 
 }  // namespace aneval::ane

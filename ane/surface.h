@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "ane/half.h"
 
@@ -68,5 +69,8 @@ inline constexpr half_t kPoison[2] = {0x7D5A, 0xFD5A};
 void poison(Surface& surface, half_t pattern);
 /// Number of elements that still equal the pattern.
 std::int64_t count_poison(Surface& surface, half_t pattern);
+
+/// Identifies the surface's content: 16 hexadecimal digits.
+std::string surface_hash(Surface& surface);
 
 }  // namespace aneval::ane

@@ -86,5 +86,13 @@ TEST(Surface, PoisonIsNanAndCounted) {
   EXPECT_EQ(count_poison(*surface, kPoison[1]), 1);
 }
 
+TEST(Surface, HashTellsContentsApart) {
+  const auto a = make_host_surface(64), b = make_host_surface(64), longer = make_host_surface(128);
+  EXPECT_EQ(surface_hash(*a), surface_hash(*b));
+  EXPECT_NE(surface_hash(*a), surface_hash(*longer));
+  WriteLock(*b).halves()[31] = 1;
+  EXPECT_NE(surface_hash(*a), surface_hash(*b));
+}
+
 }  // namespace
 }  // namespace aneval::ane

@@ -34,6 +34,8 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--compile-limit", options.compile_limit, "refuse after this many compiles")
       ->check(CLI::PositiveNumber);
   app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
+  app.add_option("--run-id", options.run_id, "run_id of the records, for several processes of one run");
+  app.add_option("--proc", options.proc, "number of this process within the run")->check(CLI::NonNegativeNumber);
 }
 
 void add_kernel_options(CLI::App& app, KernelOptions& options) {
@@ -61,6 +63,8 @@ Session open_session(const DeviceOptions& options) {
   Session session;
   session.environment = describe_environment(options.machine_label);
   session.run = make_run_context(session.environment);
+  if (!options.run_id.empty()) session.run.run_id = checked_label("--run-id", options.run_id);
+  session.run.proc = options.proc;
   session.pool = std::make_unique<ThreadPool>(options.threads);
   session.profile = &emulator::find_profile(options.profile);
   emulator::EmulatorOptions emulator_options;
@@ -75,6 +79,15 @@ Session open_session(const DeviceOptions& options) {
   session.run.chip = info.chip;
   session.run.family = info.family;
   return session;
+}
+
+validate::CheckOptions check_options(const DeviceOptions& options, Session& session) {
+  validate::CheckOptions check;
+  check.device = session.device.get();
+  check.profile = session.profile;
+  check.programs = options.program_options();
+  check.pool = session.pool.get();
+  return check;
 }
 
 std::string shell_quoted(const std::string& text) {

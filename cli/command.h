@@ -15,15 +15,19 @@
 #include "ane/variant.h"
 #include "common/environment.h"
 #include "common/thread_pool.h"
+#include "validate/kernel_check.h"
 
 namespace aneval::cli {
 
 /// What main runs after parsing; a command sets it from its callback.
 using Action = std::function<int()>;
 
-/// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --machine-label
+/// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --machine-label --run-id
+/// --proc
 struct DeviceOptions {
   std::string model, backend = "auto", profile{emulator::kDefaultProfile}, variant, programs, machine_label;
+  std::string run_id;  // empty: a new one
+  std::int64_t proc = 0;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> seq, compile_limit;
   int threads = 0;
@@ -61,6 +65,9 @@ struct Session {
 /// device is needed (2).
 Session open_session(const DeviceOptions& options);
 
+/// What validation and benchmarks run kernels with. Refers to the session.
+validate::CheckOptions check_options(const DeviceOptions& options, Session& session);
+
 /// The backend that `auto` means here, and why.
 struct BackendChoice {
   std::string backend, why;
@@ -78,6 +85,8 @@ void progress(const std::string& text);
 void add_doctor(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_stage(CLI::App& app, Action& action);
 void add_mil(CLI::App& app, Action& action);

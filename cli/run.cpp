@@ -46,11 +46,7 @@ NamedTensors run_layer(const RunOptions& o, const validate::Case& c, NamedTensor
     results = validate::run_layer_on_reference<float>(c, tensors);
   } else {
     Session session = open_session(o.device);
-    validate::CheckOptions check;
-    check.device = session.device.get();
-    check.profile = session.profile;
-    check.programs = o.device.program_options();
-    check.pool = session.pool.get();
+    const validate::CheckOptions check = check_options(o.device, session);
     results = validate::run_layer_on_device(check, c, tensors);
   }
   if (!backward) std::erase_if(results, [](const auto& entry) { return entry.first != "y"; });

@@ -5,10 +5,10 @@
 
 #include "cli/interrupt.h"
 #include "cli/validate_jobs.h"
-#include "common/csv.h"
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
+#include "common/result_file.h"
 #include "common/worker.h"
 #include "validate/rows.h"
 #include "validate/suites.h"
@@ -29,7 +29,6 @@ void check_arguments(const ValidateOptions& o) {
     throw input_error("arguments", "real data needs all of --weights, --tokenizer and --text", "give the missing ones");
   if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
   if (!(o.loss_scale > 0)) throw input_error("--loss-scale", "is not positive", "give a power of two, e.g. 256");
-  if (!o.out.empty()) check_writable(o.out);
 }
 
 /// Every kernel of every layer on the tensors that the model gives it, and every layer end to end.
@@ -165,6 +164,7 @@ class Runner {
 
 int validate_command(const ValidateOptions& o) {
   check_arguments(o);
+  if (!o.out.empty()) check_writable(o.out), check_replaceable(o.out);  // before any work
   CaseRunner here(o.settings);
   const auto cases = choose_cases(o, here);
   if (o.settings.real()) {
@@ -172,7 +172,11 @@ int validate_command(const ValidateOptions& o) {
     fmt::print("reference loss: {:.4f} nats per token ({} tokens)\n", trace.loss, here.tokens().size());
   }
   Runner runner(o, here);
-  std::vector<Record> rows;
+  ResultFile results({.file = o.out,
+                      .run = here.session().run,
+                      .command = "validate",
+                      .planned = static_cast<std::int64_t>(cases.size()),
+                      .threads = here.session().pool->threads()});
   std::int64_t ok = 0, degraded = 0, failed = 0;
   watch_interrupts();
   for (std::size_t i = 0; i < cases.size() && interrupted() == 0; ++i) {
@@ -184,14 +188,15 @@ int validate_command(const ValidateOptions& o) {
       fmt::print("             {}\n             reproduce: {}\n", outcome.reason, reproduce_line(o, cases[i]));
     std::fflush(stdout);  // a log or a pipe sees each case when it is done
     ++(outcome.status == Status::ok ? ok : outcome.status == Status::degraded ? degraded : failed);
-    rows.insert(rows.end(), outcome.rows.begin(), outcome.rows.end());
+    results.append(outcome.rows);
   }
-  if (!o.out.empty()) write_csv(o.out, rows);
   if (const int signal = interrupted(); signal != 0) {
+    results.close("interrupted by signal " + std::to_string(signal));
     fmt::print("INTERRUPTED after {} of {} cases: {} ok, {} degraded, {} failed\n", ok + degraded + failed,
                cases.size(), ok, degraded, failed);
     return 128 + signal;
   }
+  results.close();
   const auto& run = here.session().run;
   fmt::print("{}: {} cases on {}{}: {} ok, {} degraded, {} failed\n", failed > 0 ? "FAILED" : "PASSED", cases.size(),
              run.backend, run.profile.empty() ? "" : " profile " + run.profile, ok, degraded, failed);

@@ -16,15 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-validate::CheckOptions check_options(const DeviceOptions& options, Session& session) {
-  validate::CheckOptions check;
-  check.device = session.device.get();
-  check.profile = session.profile;
-  check.programs = options.program_options();
-  check.pool = session.pool.get();
-  return check;
-}
-
 std::string shape_label(const validate::Case& c) {
   return fmt::format("{} seq {}{}", c.shape.name, c.shape.seq, c.layer ? fmt::format(" layer {}", *c.layer) : "");
 }
@@ -77,7 +68,7 @@ Outcome outcome_of(const RunContext& run, const validate::LayerResult& result) {
 std::string settings_json(const ValidateSettings& s) {
   const DeviceOptions& d = s.device;
   json j = {{"model", d.model},         {"backend", d.backend},   {"profile", d.profile},
-            {"variant", d.variant},     {"programs", d.programs}, {"machine_label", d.machine_label},
+            {"variant", d.variant},     {"programs", d.programs}, {"machine_label", d.machine_label}, {"run_id", d.run_id}, {"proc", d.proc},
             {"seed", d.seed},           {"threads", d.threads},   {"weights", s.weights},
             {"tokenizer", s.tokenizer}, {"text", s.text}};
   if (d.seq) j["seq"] = *d.seq;
@@ -95,6 +86,8 @@ ValidateSettings parse_settings(const std::string& text) {
   d.variant = j.at("variant");
   d.programs = j.at("programs");
   d.machine_label = j.at("machine_label");
+  d.run_id = j.at("run_id");
+  d.proc = j.at("proc");
   d.seed = j.at("seed");
   d.threads = j.at("threads");
   if (j.contains("seq")) d.seq = j["seq"].get<std::int64_t>();

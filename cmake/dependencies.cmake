@@ -19,6 +19,7 @@ aneval_find(CLI11 2.1)
 aneval_find(hwy 1.0.3)
 aneval_find(FastFloat 3.4)
 aneval_find(GTest 1.11)
+aneval_find(benchmark 1.7)
 
 # fast-cpp-csv-parser has no CMake package: Debian installs <libfccp/csv.h>, upstream's header is <csv.h>.
 find_path(FCCP_INCLUDE_DIR NAMES csv.h PATH_SUFFIXES libfccp fast-cpp-csv-parser)

@@ -96,15 +96,6 @@ std::string kept_label() {
   return label.empty() ? kNoLabel : label;
 }
 
-std::string checked_label(const std::string& label) {
-  const bool printable = std::none_of(label.begin(), label.end(),
-                                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-  if (!printable || label.size() > kLabelBytes)
-    throw input_error("machine label", fmt::format("longer than {} bytes or with control characters", kLabelBytes),
-                      "choose a short name of one line");
-  return label;
-}
-
 std::tm utc(std::time_t time) {
   std::tm parts{};
   ::gmtime_r(&time, &parts);
@@ -112,6 +103,15 @@ std::tm utc(std::time_t time) {
 }
 
 }  // namespace
+
+std::string checked_label(const std::string& what, const std::string& label) {
+  const bool printable = std::none_of(label.begin(), label.end(),
+                                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  if (!printable || label.size() > kLabelBytes)
+    throw input_error(what, fmt::format("longer than {} bytes or with control characters", kLabelBytes),
+                      "choose a short name of one line");
+  return label;
+}
 
 Environment describe_environment(const std::string& machine_label) {
   PlatformFacts facts = platform_facts();
@@ -121,7 +121,7 @@ Environment describe_environment(const std::string& machine_label) {
   environment.build = fmt::format("{}-{}-{}", ANEVAL_BUILD_NAME, compiler_text(), simd_text());
   environment.chip = std::move(facts.chip);
   environment.os = std::move(facts.os);
-  environment.machine = machine_label.empty() ? kept_label() : checked_label(machine_label);
+  environment.machine = machine_label.empty() ? kept_label() : checked_label("machine label", machine_label);
   environment.processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   environment.memory_gib = facts.memory_gib;
   environment.virtual_machine = facts.virtual_machine;

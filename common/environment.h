@@ -27,6 +27,9 @@ struct Environment {
 /// ~/Library/Application Support on macOS), made when missing; "unnamed" when there is no place to keep one.
 Environment describe_environment(const std::string& machine_label);
 
+/// The label, when it is at most 64 bytes of one line; an input_error naming `what` otherwise.
+std::string checked_label(const std::string& what, const std::string& label);
+
 /// A run context with a new run_id and the current time, backend and profile empty.
 RunContext make_run_context(const Environment& environment);
 

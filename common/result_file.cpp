@@ -17,6 +17,8 @@ namespace fs = std::filesystem;
 
 fs::path partial_name(const fs::path& file) { return file.string() + std::string(kPartialSuffix); }
 
+bool is_partial(const fs::path& file) { return file.string().ends_with(kPartialSuffix); }
+
 /// Standard output, devices and pipes take everything at the end; other files line by line.
 bool is_appendable(const fs::path& file) {
   std::error_code error;
@@ -107,8 +109,13 @@ void ResultFile::close(const std::string& interrupted) {
 }
 
 std::vector<Record> read_results(const fs::path& file) {
-  if (!file.string().ends_with(kPartialSuffix)) return read_csv(file);
+  if (!is_partial(file)) return read_csv(file);
   return read_csv_text(complete_lines(read_text_file(file)), file.string());
+}
+
+void visit_results(const fs::path& file, const std::function<void(const Record&)>& visit) {
+  if (!is_partial(file)) return visit_csv(file, visit);
+  for (const Record& row : read_results(file)) visit(row);
 }
 
 }  // namespace aneval

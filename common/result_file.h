@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,5 +58,7 @@ void check_replaceable(const std::filesystem::path& file);
 /// Rows of a result file, also of a `.partial` one, whose last line a crash may have cut: that line is left out.
 /// Errors as read_csv.
 std::vector<Record> read_results(const std::filesystem::path& file);
+/// The same row by row, for who keeps only some of them.
+void visit_results(const std::filesystem::path& file, const std::function<void(const Record&)>& visit);
 
 }  // namespace aneval

@@ -44,12 +44,14 @@ class KernelChecker {
   /// The same on given tensors.
   CaseResult run(const Case& c, const CaseData& data);
 
- private:
+  /// A kernel of a case, compiled once, with surfaces of its own. After run() the case's tensors lie on them.
   struct Ready {
     ane::CompiledKernel kernel;
     std::shared_ptr<ane::Request> request;
   };
   Ready& ready(const Case& c);
+
+ private:
   void judge(const Case& c, const CaseData& data, Ready& ready, CaseResult& result);
 
   CheckOptions options_;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/hash.h"
 #include "common/random.h"
 #include "reference/convert.h"
 
@@ -87,6 +88,15 @@ NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors) 
 template NamedTensors run_layer_on_reference<float>(const Case&, const NamedTensors&);
 template NamedTensors run_layer_on_reference<double>(const Case&, const NamedTensors&);
 
+std::string layer_hash(const NamedTensors& results) {
+  Hasher hasher;
+  for (const std::string& name : layer_results()) {
+    const Tensor& tensor = results.at(name);
+    hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
+  }
+  return hasher.digest();
+}
+
 LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors) {
   LayerResult result;
   result.c = c;
@@ -107,6 +117,7 @@ LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedT
     }
     result.tensors.push_back(std::move(error));
   }
+  result.output_hash = layer_hash(device);
   result.counters = options.device->counters();
   return result;
 }

@@ -22,6 +22,7 @@ struct LayerResult {
   std::vector<LayerTensorError> tensors;
   Status status = Status::ok;  // nonfinite when an output is not finite
   std::string reason;
+  std::string output_hash;
   ane::DeviceCounters counters;  // of the device, after the run
 };
 
@@ -36,6 +37,9 @@ template <class T>
 NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors);
 
 LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors);
+
+/// Of all results, in the order of layer_results().
+std::string layer_hash(const NamedTensors& results);
 
 /// y, dx and the nine weight gradients.
 const std::vector<std::string>& layer_results();

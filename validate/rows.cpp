@@ -76,6 +76,7 @@ std::vector<Record> layer_rows(const RunContext& run, const LayerResult& result)
   compiles.unit = "count";
   compiles.value = static_cast<double>(result.counters.compile_attempts);
   rows.push_back(compiles);
+  add_text(rows, base, "output_hash", result.output_hash);
   for (const LayerTensorError& tensor : result.tensors) {
     Record row = base;
     row.item = tensor.tensor;

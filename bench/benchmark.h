@@ -1,0 +1,49 @@
+// What a benchmark is: a name, the columns that its records share, and how to prepare the thing that is timed.
+//
+// To add one: a Benchmark value in one of the suites (suites.h). Timing, warm-up, repetitions, records, console and
+// the checks around the timed part are the runner's (runner.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/record.h"
+
+namespace aneval::bench {
+
+/// What one run moves and computes; zero where it has no meaning.
+struct Work {
+  double region_bytes = 0;  // of the surface region touched: metric bytes
+  double moved_bytes = 0;   // read + written: gb_per_s
+  double flops = 0;         // tflops
+};
+
+/// A prepared benchmark. `run` alone is timed; everything else happens outside.
+struct Subject {
+  std::function<void()> before;    // before every run: poison, zeroed accumulators
+  std::function<void()> run;       // throws Error when the device fails
+  std::function<void()> after;     // after every run: throws Error when what it wrote is wrong
+  std::function<void()> finished;  // after a series of runs: the same, where a check per run would cost too much
+  std::function<void()> warm;      // when the runs before were warm-up: forget what they measured
+  std::int64_t batch = 1;          // runs between two clock readings, for what takes less than microseconds
+  Work work;
+  /// Rows beside the times: hashes, counts, shares of steps. Called once, after the last run. Only what differs from
+  /// the benchmark's own row needs to be set: see fact().
+  std::function<std::vector<Record>(const Record& row)> facts;
+};
+
+struct Benchmark {
+  std::string name;             // "sdpaFwd/eval/Qwen3-0.6B"
+  Record row;                   // model, seq, kernel, variant, case_text, item, phase
+  bool on_device = true;        // its numbers carry the backend's name on the console
+  std::int64_t iterations = 0;  // of one repetition; 0: Google Benchmark chooses by --benchmark_min_time
+  std::function<Subject()> prepare;
+};
+
+/// A row of the benchmark with another metric, in that metric's unit.
+Record fact(const Record& row, std::string_view metric, double value);
+Record fact(const Record& row, std::string_view metric, std::string text);
+
+}  // namespace aneval::bench

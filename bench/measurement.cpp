@@ -1,0 +1,155 @@
+#include "bench/measurement.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ctime>
+#include <stdexcept>
+
+#include "common/vocabulary.h"
+
+namespace aneval::bench {
+namespace {
+
+/// Processor time of all threads. Costs a system call, so it is read outside of the wall clock's readings.
+double process_cpu_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+using Clock = std::chrono::steady_clock;
+
+double ns_between(Clock::time_point from, Clock::time_point to) {
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
+}
+
+void call(const std::function<void()>& function) {
+  if (function) function();
+}
+
+}  // namespace
+
+Record fact(const Record& row, std::string_view metric, double value) {
+  const MetricName* name = find_metric(metric);
+  if (name == nullptr) throw std::logic_error("no metric is called " + std::string(metric));
+  Record result = row;
+  result.metric = name->name;
+  result.unit = name->unit;
+  result.value = value;
+  return result;
+}
+
+Record fact(const Record& row, std::string_view metric, std::string text) {
+  Record result = fact(row, metric, 0.0);
+  result.value.reset();
+  result.text = std::move(text);
+  return result;
+}
+
+void Measurement::prepare() {
+  if (!subject_) subject_ = benchmark_.prepare();
+}
+
+double Measurement::timed_run(double& cpu_ns) {
+  call(subject_->before);
+  const double cpu = process_cpu_ns();
+  const auto start = Clock::now();
+  for (std::int64_t i = 0; i < subject_->batch; ++i) subject_->run();
+  const auto end = Clock::now();
+  const auto runs = static_cast<double>(subject_->batch);
+  cpu_ns += (process_cpu_ns() - cpu) / runs;
+  call(subject_->after);
+  return ns_between(start, end) / runs;
+}
+
+void Measurement::warm_up() {
+  constexpr std::int64_t kLeast = 3;
+  Stability stability;
+  double cpu_ns = 0;
+  const auto start = Clock::now();
+  while (!stability.reached() && (stability.count() < kLeast || ns_between(start, Clock::now()) < kWarmUpNs))
+    stability.add(timed_run(cpu_ns));
+  warm_up_count_ += stability.count() * subject_->batch;
+  if (!stability.reached())
+    warm_up_note_ = fmt::format("not within {:g} % after {:g} ms", 100 * kStableSpread, kWarmUpNs / 1e6);
+  call(subject_->warm);
+}
+
+void Measurement::begin_series() {
+  series_.emplace_back();
+  at_start_ = device_.counters();
+}
+
+double Measurement::iterate() {
+  Series& series = series_.back();
+  series.ns.push_back(timed_run(series.cpu_ns));
+  return series.ns.back();
+}
+
+Measurement::Counts Measurement::count_since(const ane::DeviceCounters& start, double iterations) const {
+  const ane::DeviceCounters now = device_.counters();
+  return {static_cast<double>(now.compile_attempts - start.compile_attempts) / iterations,
+          static_cast<double>(now.loads - start.loads) / iterations,
+          static_cast<double>(now.evaluations - start.evaluations) / iterations};
+}
+
+void Measurement::end_series() {
+  const auto runs = static_cast<double>(series_.back().ns.size()) * static_cast<double>(subject_->batch);
+  counts_ = count_since(at_start_, runs);
+  call(subject_->finished);
+}
+
+void Measurement::fail(const Error& error) {
+  status_ = error.code() == ExitCode::check_failed            ? Status::wrong_result
+            : benchmark_.row.phase == "compile" && !subject_ ? Status::compile_error
+                                                              : Status::run_error;
+  reason_ = error.what();
+}
+
+std::vector<Record> Measurement::finish(std::size_t repetitions, const RunContext& run) {
+  Record base = benchmark_.row;
+  base.run = run;
+  if (failed()) {
+    Record row = fact(base, "time", 0.0);
+    row.value.reset();
+    row.status = status_;
+    row.reason = reason_;
+    subject_.reset();
+    return {row};
+  }
+  if (repetitions == 0 || repetitions > series_.size()) throw std::logic_error("a benchmark without a series");
+
+  std::vector<Record> rows;
+  std::vector<double> all;
+  double cpu_ns = 0, iterations = 0;
+  for (auto series = series_.end() - static_cast<std::ptrdiff_t>(repetitions); series != series_.end(); ++series) {
+    for (const double sample : samples_of(*series)) {
+      Record row = fact(base, "time", sample);
+      row.rep = static_cast<std::int64_t>(all.size());
+      rows.push_back(std::move(row));
+      all.push_back(sample);
+    }
+    cpu_ns += series->cpu_ns;
+    iterations += static_cast<double>(series->ns.size());
+  }
+  const double middle = median(all);
+  const Work& work = subject_->work;
+  rows.push_back(fact(base, "cpu_time", cpu_ns / iterations));
+  if (work.region_bytes > 0) rows.push_back(fact(base, "bytes", work.region_bytes));
+  if (work.moved_bytes > 0 && middle > 0) rows.push_back(fact(base, "gb_per_s", work.moved_bytes / middle));
+  if (work.flops > 0 && middle > 0) rows.push_back(fact(base, "tflops", work.flops / middle / 1e3));
+  rows.push_back(fact(base, "warmup_count", static_cast<double>(warm_up_count_)));
+  rows.back().text = warm_up_note_;
+  if (benchmark_.on_device) {
+    rows.push_back(fact(base, "compile_count", counts_.compiles));
+    rows.push_back(fact(base, "load_count", counts_.loads));
+    rows.push_back(fact(base, "dispatches", counts_.dispatches));
+  }
+  if (subject_->facts)
+    for (Record& row : subject_->facts(base)) rows.push_back(std::move(row));
+  subject_.reset();
+  return rows;
+}
+
+}  // namespace aneval::bench

@@ -1,0 +1,112 @@
+// aneval bench: Google Benchmark suites over kernels, layers, the CPU's share of a layer, and the host.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bench/runner.h"
+#include "bench/suites.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "common/error.h"
+#include "common/files.h"
+
+namespace aneval::cli {
+namespace {
+
+struct BenchOptions {
+  DeviceOptions device;
+  std::string kernel, out, validated;
+  bool full = false;
+};
+
+constexpr const char* kFooter =
+    "All of Google Benchmark's flags work, e.g.\n"
+    "  --benchmark_filter=REGEX            benchmarks whose names match (`aneval list benchmarks`)\n"
+    "  --benchmark_min_time=0.1            seconds per repetition (0.1 here, not Google's 0.5)\n"
+    "  --benchmark_repetitions=5           each repetition adds samples\n"
+    "  --benchmark_enable_random_interleaving=true   repetitions of all benchmarks in random order\n"
+    "  --benchmark_format=console|json|csv, --benchmark_out=FILE, --benchmark_out_format=…\n"
+    "  --benchmark_list_tests\n"
+    "Kernels and layers are judged first (`aneval validate`), and every timed output is compared with the judged one.\n"
+    "Google Benchmark's CPU column counts checks between timed runs too; the records' cpu_time does not.";
+
+void check_kernel(const std::string& kernel) {
+  if (!kernel.empty() && kernel != "layer") (void)ane::KernelRegistry::builtin().find(kernel);
+}
+
+bench::SuiteOptions suite_options(const BenchOptions& o) {
+  bench::SuiteOptions suite;
+  suite.variant = o.device.parsed_variant();
+  suite.seed = o.device.seed;
+  suite.kernel = o.kernel;
+  suite.extent = o.full ? validate::Extent::full : validate::Extent::quick;
+  if (o.device.model.empty() && o.full) {
+    for (ModelShape shape : model_presets()) {
+      if (o.device.seq) shape.seq = *o.device.seq;
+      check_shape(shape, "--seq");
+      suite.shapes.push_back(shape);
+    }
+  } else {
+    suite.shapes.push_back(o.device.shape("Qwen3-0.6B"));
+  }
+  return suite;
+}
+
+int report_outcome(const bench::RunnerOutcome& outcome, const RunContext& run) {
+  // To standard error: standard output may be JSON.
+  for (const std::string& failure : outcome.failures) fmt::print(stderr, "failed: {}\n", failure);
+  if (outcome.signal != 0) {
+    fmt::print(stderr, "INTERRUPTED after {} of {} benchmarks: {} ok, {} failed\n", outcome.ok + outcome.failed,
+               outcome.planned, outcome.ok, outcome.failed);
+    return 128 + outcome.signal;
+  }
+  fmt::print(stderr, "{}: {} benchmarks on {}{}: {} ok, {} failed\n", outcome.failed > 0 ? "FAILED" : "PASSED",
+             outcome.planned, run.backend, run.profile.empty() ? "" : " profile " + run.profile, outcome.ok,
+             outcome.failed);
+  return static_cast<int>(outcome.failed > 0 ? ExitCode::check_failed : ExitCode::ok);
+}
+
+int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) {
+  for (const std::string& flag : google_flags)
+    if (!flag.starts_with("--benchmark_") && !flag.starts_with("--v="))
+      throw input_error(flag, "is no option of this command", "see `aneval bench --help`");
+  google_flags.insert(google_flags.begin(), "--benchmark_min_time=0.1");
+  const bench::GoogleFlags flags(google_flags);
+  check_kernel(o.kernel);
+  if (!o.out.empty()) check_writable(o.out), check_replaceable(o.out);
+  bench::SuiteOptions suite = suite_options(o);
+  if (flags.list_only()) {
+    bench::list_benchmarks(bench::all_benchmarks(suite), flags);
+    return 0;
+  }
+  const std::vector<Record> earlier = o.validated.empty() ? std::vector<Record>() : read_results(o.validated);
+
+  Session session = open_session(o.device);
+  suite.cases = std::make_shared<bench::ValidatedCases>(check_options(o.device, session), session.run, earlier);
+  bench::RunnerOptions runner;
+  runner.device = session.device.get();
+  runner.results = {.file = o.out, .run = session.run, .command = "bench", .threads = session.pool->threads()};
+  runner.interrupted = interrupted;
+  watch_interrupts();
+  return report_outcome(bench::run_benchmarks(bench::all_benchmarks(suite), flags, runner), session.run);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("bench", "times kernels, layers and what surrounds them");
+  auto options = std::make_shared<BenchOptions>();
+  add_device_options(*command, options->device);
+  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
+  command->add_flag("--full", options->full, "both presets, and more sizes of the generic matmul and of conversions");
+  command->add_option("--validated", options->validated,
+                      "result file of `aneval validate`: what it judged is not judged again");
+  command->add_option("--out", options->out, "write the records to this CSV file");
+  command->allow_extras();
+  command->footer(kFooter);
+  command->callback([command, options, &action] {
+    action = [options, flags = command->remaining()] { return bench_command(*options, flags); };
+  });
+}
+
+}  // namespace aneval::cli

@@ -1,0 +1,15 @@
+// Numbers for people.
+#pragma once
+
+#include <string>
+
+namespace aneval::reports {
+
+/// Three significant digits in the unit that fits: "3.06 ms", "812 ns".
+std::string time_text(double ns);
+/// Three significant digits.
+std::string number3(double value);
+/// "41 %".
+std::string percent(double share);
+
+}  // namespace aneval::reports

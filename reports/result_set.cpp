@@ -1,0 +1,142 @@
+#include "reports/result_set.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "common/error.h"
+#include "common/files.h"
+#include "common/names.h"
+#include "common/result_file.h"
+
+namespace aneval::reports {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kMaxSideFileBytes = 1 << 20;
+
+/// Quantile of sorted values, linear between neighbours.
+double quantile(const std::vector<double>& sorted, double q) {
+  const double place = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+/// results.csv, else every result file of the folder, finished or not.
+std::vector<fs::path> result_files(const fs::path& folder) {
+  if (fs::exists(folder / "results.csv")) return {folder / "results.csv"};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".csv") || name.ends_with(".csv" + std::string(kPartialSuffix))) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void read_environment(const fs::path& file, ResultSet& set) {
+  if (!fs::exists(file)) return;
+  const std::string text = read_text_file(file, kMaxSideFileBytes);
+  try {
+    const auto json = nlohmann::json::parse(text);
+    if (const int schema = json.value("schema", 0); schema != kRecordSchema)
+      throw input_error(file.string(), "has schema " + std::to_string(schema),
+                        "this version reads schema " + std::to_string(kRecordSchema) +
+                            ": use the version of aneval that wrote it");
+  } catch (const nlohmann::json::exception& error) {
+    throw input_error(file.string(), std::string("is no environment: ") + error.what(),
+                      "remove it, or write it with `aneval doctor --json`");
+  }
+  set.environments.push_back(text);
+}
+
+void read_steps(const fs::path& file, ResultSet& set) {
+  if (!fs::exists(file)) return;
+  std::size_t number = 0;
+  for (const std::string& line : split(read_text_file(file, kMaxSideFileBytes), '\n')) {
+    ++number;
+    if (line.empty()) continue;
+    const auto fields = split(line, '\t');
+    if (fields.size() != 4)
+      throw input_error(file.string() + ":" + std::to_string(number), "has not four fields",
+                        "a step is name, result, seconds, note, with tabs between them");
+    set.steps.push_back({fields[0], fields[1], fields[2], fields[3]});
+  }
+}
+
+Process& process_of(ResultSet& set, const Record& row) {
+  for (Process& process : set.processes)
+    if (process.run_id == row.run.run_id && process.proc == row.run.proc && process.command == row.item) return process;
+  set.processes.push_back({.run_id = row.run.run_id, .command = row.item, .proc = row.run.proc});
+  return set.processes.back();
+}
+
+}  // namespace
+
+std::string Setting::arithmetic() const { return profile.empty() ? backend : backend + " profile " + profile; }
+
+double Series::median() const {
+  if (values.empty()) throw std::logic_error("a series without values");
+  std::vector<double> sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  return quantile(sorted, 0.5);
+}
+
+double Series::relative_iqr() const {
+  if (values.size() < 4) return 0;
+  std::vector<double> sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  const double middle = quantile(sorted, 0.5);
+  return middle == 0 ? 0 : (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / std::fabs(middle);
+}
+
+void ResultSet::add(const Record& row) {
+  ++rows;
+  // Rows without kernel and phase are a process about itself.
+  if (row.kernel.empty() && row.phase.empty()) {
+    Process& process = process_of(*this, row);
+    const auto number = row.value ? std::optional(static_cast<std::int64_t>(*row.value)) : std::nullopt;
+    if (row.metric == "cases_planned") process.planned = number;
+    if (row.metric == "threads") process.threads = number;
+    if (row.metric == "cases_done") {
+      process.done = number;
+      process.reason = row.reason;
+    }
+    return;
+  }
+  const RunContext& run = row.run;
+  const Setting setting{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine};
+  Series& series = settings[setting][{row.model, row.kernel, row.variant, row.case_text, row.item, row.phase,
+                                      row.metric, row.seq, row.layer}];
+  series.unit = row.unit;
+  if (row.value) series.values.push_back(*row.value);
+  if (!row.text.empty()) series.text = row.text;
+  if (row.status != Status::ok && series.status == Status::ok) {
+    series.status = row.status;
+    series.reason = row.reason;
+  }
+}
+
+ResultSet read_result_set(const std::vector<fs::path>& results) {
+  ResultSet set;
+  for (const fs::path& path : results) {
+    std::vector<fs::path> files = {path};
+    if (fs::is_directory(path)) {
+      files = result_files(path);
+      if (files.empty())
+        throw input_error(path.string(), "has no result file", "name a folder that run_all.sh wrote, or a result file");
+      read_environment(path / "environment.json", set);
+      read_steps(path / "steps.tsv", set);
+    }
+    for (const fs::path& file : files) {
+      visit_results(file, [&](const Record& row) { set.add(row); });
+      set.files.push_back(file.filename().string());
+    }
+  }
+  return set;
+}
+
+}  // namespace aneval::reports

@@ -1,0 +1,73 @@
+// Results as a report sees them: rows of one or many files, gathered into series, and what is known about the processes
+// that wrote them. Raw rows are not kept, so that a million of them make a small report.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/record.h"
+
+namespace aneval::reports {
+
+/// What was measured with what: numbers of different settings are never mixed.
+struct Setting {
+  std::string backend, profile, chip, os, build, commit, machine;
+  auto operator<=>(const Setting&) const = default;
+  bool emulated() const { return backend == "emulator"; }
+  /// "emulator profile ieee", "apple h16".
+  std::string arithmetic() const;
+};
+
+struct SeriesKey {
+  std::string model, kernel, variant, case_text, item, phase, metric;
+  std::optional<std::int64_t> seq, layer;
+  auto operator<=>(const SeriesKey&) const = default;
+};
+
+/// All values of one metric of one thing.
+struct Series {
+  std::string unit;
+  std::vector<double> values;
+  std::string text;  // of the last row that had one
+  Status status = Status::ok;
+  std::string reason;  // of the first row that was not ok
+
+  double median() const;  // throws std::logic_error when there is no value
+  /// (75th − 25th percentile) / median; 0 for fewer than four values.
+  double relative_iqr() const;
+};
+
+/// One process of a run, from the rows it writes about itself.
+struct Process {
+  std::string run_id = {}, command = {}, reason = {};
+  std::int64_t proc = 0;
+  std::optional<std::int64_t> planned = {}, done = {}, threads = {};
+  bool finished() const { return done && planned && *done == *planned; }
+};
+
+/// A step of run_all.sh.
+struct Step {
+  std::string name, result, seconds, note;  // result: ok, failed, skipped
+};
+
+struct ResultSet {
+  std::vector<std::string> files;         // read, by name without folders
+  std::vector<std::string> environments;  // JSON texts of environment.json files
+  std::vector<Step> steps;
+  std::vector<Process> processes;
+  std::map<Setting, std::map<SeriesKey, Series>> settings;
+  std::int64_t rows = 0;
+
+  void add(const Record& row);
+};
+
+/// Folders (their results.csv, or, when a run was killed, the parts it left) and result files. Errors: nothing there,
+/// another schema, a file that is no result file.
+ResultSet read_result_set(const std::vector<std::filesystem::path>& results);
+
+}  // namespace aneval::reports

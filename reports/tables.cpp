@@ -1,0 +1,297 @@
+#include "reports/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "reports/format.h"
+
+namespace aneval::reports {
+namespace {
+
+constexpr std::array<const char*, 7> kKernelPhases = {"compile", "load", "stage_weights", "write_acts",
+                                                      "eval",    "read", "copy"};
+const std::string kNone = "–";
+
+bool in(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool is_kernel_phase(const SeriesKey& key) {
+  return !key.kernel.empty() && key.kernel != "layer" && key.item.empty() &&
+         std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) != kKernelPhases.end();
+}
+
+const Series* find(const SeriesMap& series, SeriesKey key, const std::string& metric) {
+  key.metric = metric;
+  const auto found = series.find(key);
+  return found == series.end() || found->second.values.empty() ? nullptr : &found->second;
+}
+
+std::string cell(const Series* series, std::string (*text)(double)) {
+  return series == nullptr ? kNone : text(series->median());
+}
+
+/// "Qwen3-0.6B seq 256".
+std::string model_title(const SeriesKey& key) {
+  return key.seq ? fmt::format("{} seq {}", key.model, *key.seq) : key.model;
+}
+
+/// The kernel, and what tells its instances apart.
+std::string kernel_title(const SeriesKey& key) {
+  std::string title = key.kernel;
+  if (key.kernel == "dynMatmul") {
+    for (const std::string& part : {std::string("ic="), std::string("oc=")})
+      if (const auto at = key.case_text.find(";" + part); at != std::string::npos)
+        title += " " + key.case_text.substr(at + 1, key.case_text.find(';', at + 1) - at - 1);
+  }
+  if (!key.variant.empty() && key.variant != "default") title += " " + key.variant;
+  return title;
+}
+
+/// One per model, in the order of first appearance.
+class TablesByModel {
+ public:
+  explicit TablesByModel(Table empty) : empty_(std::move(empty)) {}
+  Table& of(const SeriesKey& key) {
+    const std::string title = model_title(key);
+    const auto found = place_.find(title);
+    if (found != place_.end()) return tables[found->second];
+    place_[title] = tables.size();
+    tables.push_back(empty_);
+    tables.back().title += ", " + title;
+    return tables.back();
+  }
+  std::vector<Table> tables;
+
+ private:
+  Table empty_;
+  std::map<std::string, std::size_t> place_;
+};
+
+std::string spread_note(const SeriesMap& series) {
+  double worst = 0;
+  std::size_t fewest = SIZE_MAX, most = 0;
+  for (const auto& [key, values] : series) {
+    if (key.metric != "time" || !is_kernel_phase(key) || values.values.empty()) continue;
+    worst = std::max(worst, values.relative_iqr());
+    fewest = std::min(fewest, values.values.size());
+    most = std::max(most, values.values.size());
+  }
+  if (most == 0) return {};
+  return fmt::format("Medians of {} to {} samples; the widest interquartile range is {} of its median.", fewest, most,
+                     percent(worst));
+}
+
+/// A series whose metric is its own column, for tables of CPU work.
+struct HostRow {
+  const SeriesKey* key;
+  const Series* time;
+};
+
+std::vector<HostRow> host_rows(const SeriesMap& series, std::initializer_list<std::string_view> phases) {
+  std::vector<HostRow> rows;
+  for (const auto& [key, values] : series)
+    if (key.metric == "time" && key.kernel.empty() && in(key.phase, phases) && !values.values.empty())
+      rows.push_back({&key, &values});
+  return rows;
+}
+
+/// The best median of a host benchmark's metric, over sizes and threads.
+double best(const SeriesMap& series, std::string_view item, std::string_view metric) {
+  double value = 0;
+  for (const auto& [key, values] : series)
+    if (key.phase == "host" && key.item == item && key.metric == metric && !values.values.empty())
+      value = std::max(value, values.median());
+  return value;
+}
+
+/// memcpy from memory: the largest size measured.
+double memory_bandwidth(const SeriesMap& series) {
+  double value = 0;
+  std::size_t longest = 0;
+  std::string largest;
+  for (const auto& [key, values] : series) {
+    if (key.phase != "host" || key.item != "memcpy" || key.metric != "gb_per_s" || values.values.empty()) continue;
+    const std::string bytes = key.case_text.substr(0, key.case_text.find(';'));
+    if (bytes.size() > longest || (bytes.size() == longest && bytes > largest)) {
+      longest = bytes.size();
+      largest = bytes;
+      value = 0;
+    }
+    if (bytes == largest) value = std::max(value, values.median());
+  }
+  return value;
+}
+
+}  // namespace
+
+std::vector<Table> phase_tables(const SeriesMap& series) {
+  Table empty{.title = "Time per phase"};
+  empty.columns = {"kernel"};
+  empty.columns.insert(empty.columns.end(), kKernelPhases.begin(), kKernelPhases.end());
+  for (const char* column : {"eval TFLOP/s", "staging GB/s"}) empty.columns.emplace_back(column);
+  TablesByModel tables(empty);
+  std::set<SeriesKey> seen;
+  for (const auto& [series_key, values] : series) {
+    if (!is_kernel_phase(series_key) || series_key.metric != "time") continue;
+    SeriesKey key = series_key;
+    key.phase.clear();
+    if (!seen.insert(key).second) continue;
+    std::vector<std::string> row = {kernel_title(key)};
+    for (const char* phase : kKernelPhases) {
+      key.phase = phase;
+      key.metric = "time";
+      const auto found = series.find(key);
+      const bool wrong = found != series.end() && found->second.status != Status::ok;
+      row.push_back(wrong ? std::string(status_name(found->second.status)) : cell(find(series, key, "time"), time_text));
+    }
+    key.phase = "eval";
+    row.push_back(cell(find(series, key, "tflops"), number3));
+    key.phase = "stage_weights";
+    row.push_back(cell(find(series, key, "gb_per_s"), number3));
+    tables.of(key).rows.push_back(row);
+  }
+  if (!tables.tables.empty()) tables.tables.back().note = spread_note(series);
+  return tables.tables;
+}
+
+std::vector<Table> error_tables(const SeriesMap& series) {
+  std::set<std::string> timed;
+  for (const auto& [key, values] : series)
+    if (is_kernel_phase(key) && key.metric == "time") timed.insert(model_title(key));
+
+  struct Worst {
+    SeriesKey key;
+    std::set<std::string> cases = {};
+    double max_abs = 0, snr = 1e9, cosine = 1, ratio = 0;
+    Status status = Status::ok;
+  };
+  std::vector<Worst> worsts;
+  std::map<std::string, std::size_t> place;
+  for (const auto& [key, values] : series) {
+    if (key.phase != "validate" || key.kernel.empty()) continue;
+    const std::string name = model_title(key) + " " + key.kernel;
+    const auto [at, added] = place.emplace(name, worsts.size());
+    if (added) worsts.push_back({.key = key});
+    Worst& worst = worsts[at->second];
+    worst.cases.insert(key.case_text);
+    if (values.status != Status::ok && worst.status == Status::ok) worst.status = values.status;
+    for (const double value : values.values) {
+      if (key.metric == "max_abs") worst.max_abs = std::max(worst.max_abs, value);
+      if (key.metric == "snr_db") worst.snr = std::min(worst.snr, value);
+      if (key.metric == "cosine") worst.cosine = std::min(worst.cosine, value);
+      if (key.metric == "bound_ratio") worst.ratio = std::max(worst.ratio, value);
+    }
+  }
+
+  Table empty{.title = "Errors against the reference"};
+  empty.columns = {"kernel", "cases", "verdict", "largest error", "signal to noise", "cosine", "worst error / bound"};
+  TablesByModel tables(empty);
+  for (const bool first : {true, false}) {
+    for (const Worst& worst : worsts) {
+      if (timed.contains(model_title(worst.key)) != first) continue;
+      const bool layer = worst.key.kernel == "layer";
+      Table& table = tables.of(worst.key);
+      table.folded = !first && !timed.empty();
+      table.rows.push_back({worst.key.kernel, std::to_string(worst.cases.size()),
+                            std::string(status_name(worst.status)), number3(worst.max_abs),
+                            worst.snr < 1e9 ? fmt::format("{:.1f} dB", worst.snr) : "exact",
+                            fmt::format("{:.8f}", worst.cosine), layer ? "not gated" : number3(worst.ratio)});
+    }
+  }
+  return tables.tables;
+}
+
+std::vector<Table> layer_tables(const SeriesMap& series) {
+  std::vector<Table> tables;
+  for (const auto& [key, values] : series) {
+    if (key.kernel != "layer" || key.metric != "time" || !key.item.empty() || values.values.empty() ||
+        !in(key.phase, {"layer_forward", "layer_backward"}))
+      continue;
+    struct Share {
+      std::string name, phase;
+      double ns, share;
+    };
+    std::vector<Share> steps;
+    for (const auto& [step_key, step] : series) {
+      if (step_key.case_text != key.case_text || step_key.metric != "time" || step.values.empty() ||
+          !step_key.item.starts_with(key.phase + "."))
+        continue;
+      const Series* share = find(series, step_key, "ratio");
+      steps.push_back({step_key.item.substr(key.phase.size() + 1), step_key.phase, step.median(),
+                       share != nullptr ? share->median() : 0});
+    }
+    std::sort(steps.begin(), steps.end(), [](const Share& a, const Share& b) { return a.ns > b.ns; });
+    Table table;
+    table.title = fmt::format("{}, {}: {}", key.phase, model_title(key), time_text(values.median()));
+    if (const Series* flops = find(series, key, "tflops"))
+      table.title += fmt::format(", {} TFLOP/s", number3(flops->median()));
+    table.columns = {"step", "phase", "time", "share"};
+    double rest = 0;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      constexpr std::size_t kShown = 10;
+      if (i < kShown)
+        table.rows.push_back({steps[i].name, steps[i].phase, time_text(steps[i].ns), percent(steps[i].share)});
+      else
+        rest += steps[i].share;
+    }
+    if (rest > 0) table.note = fmt::format("The other {} steps take {}.", steps.size() - table.rows.size(), percent(rest));
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+std::vector<Table> host_tables(const SeriesMap& series) {
+  Table table{.title = "The CPU's share, conversions, and this machine", .folded = true};
+  table.columns = {"operation", "size", "time", "GB/s", "TFLOP/s"};
+  for (const HostRow& row :
+       host_rows(series, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))
+    table.rows.push_back({row.key->item, row.key->model.empty() ? row.key->case_text : model_title(*row.key),
+                          time_text(row.time->median()), cell(find(series, *row.key, "gb_per_s"), number3),
+                          cell(find(series, *row.key, "tflops"), number3)});
+  return table.rows.empty() ? std::vector<Table>() : std::vector<Table>{table};
+}
+
+std::vector<Table> roof_tables(const SeriesMap& series) {
+  const double bandwidth = memory_bandwidth(series), peak = best(series, "fma_peak", "tflops");
+  if (bandwidth == 0 && peak == 0) return {};
+  Table table{.title = "The slowest of each phase against this machine"};
+  table.columns = {"phase", "kernel", "time", "GB/s", "share of memcpy", "TFLOP/s", "share of FMA peak"};
+  double slowest = 0;
+  std::string slowest_name;
+  for (const char* phase : kKernelPhases) {
+    const SeriesKey* worst = nullptr;
+    double worst_ns = 0;
+    for (const auto& [key, values] : series) {
+      if (key.metric != "time" || key.phase != phase || !is_kernel_phase(key) || values.values.empty()) continue;
+      if (const double ns = values.median(); ns > worst_ns) {
+        worst = &key;
+        worst_ns = ns;
+      }
+    }
+    if (worst == nullptr) continue;
+    const Series *moved = find(series, *worst, "gb_per_s"), *flops = find(series, *worst, "tflops");
+    const auto share = [](const Series* value, double roof) {
+      return value == nullptr || roof == 0 ? kNone : percent(value->median() / roof);
+    };
+    const std::string name = kernel_title(*worst) + " " + model_title(*worst);
+    table.rows.push_back({phase, name, time_text(worst_ns), cell(moved, number3), share(moved, bandwidth),
+                          cell(flops, number3), share(flops, peak)});
+    // Compiling and loading happen once; the others in every step of a training run.
+    if (!in(phase, {"compile", "load"}) && worst_ns > slowest) {
+      slowest = worst_ns;
+      slowest_name = fmt::format("{} of {}", phase, name);
+    }
+  }
+  if (table.rows.empty()) return {};
+  table.note = fmt::format(
+      "Slowest phase of a step: {}, {}. Roofs measured in this run: memcpy from memory {} GB/s (read + written), fused "
+      "multiply-adds {} TFLOP/s (fp32, all threads). Shares above 100 % of memcpy are data in cache.",
+      slowest_name, time_text(slowest), number3(bandwidth), number3(peak));
+  return {table};
+}
+
+}  // namespace aneval::reports
