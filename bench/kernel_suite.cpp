@@ -276,7 +276,7 @@ std::vector<Benchmark> matmul_suite(const SuiteOptions& options) {
   for (const Size& size : sizes) {
     validate::Case c;
     c.kernel = "dynMatmul";
-    c.shape = model_presets().front();
+    c.shape = options.shapes.at(0);  // only its seq matters
     c.shape.seq = size.seq;
     c.variant = options.variant;
     c.ic = size.ic;

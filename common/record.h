@@ -42,7 +42,8 @@ std::optional<Status> parse_status(std::string_view name);
 
 /// What is the same for all rows of a process.
 struct RunContext {
-  std::string run_id, time_utc, commit, build, machine, chip, family, os, backend, profile;
+  std::string run_id = {}, time_utc = {}, commit = {}, build = {}, machine = {}, chip = {}, family = {}, os = {},
+              backend = {}, profile = {};
   std::int64_t proc = 0;  // process within the run: statistics use one median per process
 };
 

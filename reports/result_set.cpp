@@ -109,8 +109,10 @@ void ResultSet::add(const Record& row) {
   }
   const RunContext& run = row.run;
   const Setting setting{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine};
-  Series& series = settings[setting][{row.model, row.kernel, row.variant, row.case_text, row.item, row.phase,
-                                      row.metric, row.seq, row.layer}];
+  SeriesKey key{row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, row.metric, row.seq, row.layer};
+  const auto [at, added] = settings[setting].try_emplace(std::move(key));
+  Series& series = at->second;
+  if (added) series.first_row = rows;
   series.unit = row.unit;
   if (row.value) series.values.push_back(*row.value);
   if (!row.text.empty()) series.text = row.text;

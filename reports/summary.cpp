@@ -21,9 +21,11 @@ std::string plain(const nlohmann::ordered_json& value) {
 Table environment_table(const ResultSet& set) {
   Table table{.title = "Environment"};
   table.columns = {"", "value"};
-  for (const std::string& text : set.environments)
-    for (const auto& [key, value] : nlohmann::ordered_json::parse(text).items())
+  for (const std::string& text : set.environments) {
+    const auto environment = nlohmann::ordered_json::parse(text);
+    for (const auto& [key, value] : environment.items())
       if (key != "schema") table.rows.push_back({key, plain(value)});
+  }
   if (!table.rows.empty()) return table;
   for (const auto& [setting, series] : set.settings)
     table.rows.insert(table.rows.end(), {{"chip", setting.chip},

@@ -24,6 +24,17 @@ bool is_kernel_phase(const SeriesKey& key) {
          std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) != kKernelPhases.end();
 }
 
+using Entry = std::pair<const SeriesKey, Series>;
+
+/// In the order of the files.
+std::vector<const Entry*> ordered(const SeriesMap& series) {
+  std::vector<const Entry*> entries;
+  for (const Entry& entry : series) entries.push_back(&entry);
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry* a, const Entry* b) { return a->second.first_row < b->second.first_row; });
+  return entries;
+}
+
 const Series* find(const SeriesMap& series, SeriesKey key, const std::string& metric) {
   key.metric = metric;
   const auto found = series.find(key);
@@ -34,19 +45,25 @@ std::string cell(const Series* series, std::string (*text)(double)) {
   return series == nullptr ? kNone : text(series->median());
 }
 
-/// "Qwen3-0.6B seq 256".
+/// "Qwen3-0.6B seq 256". The generic matmul belongs to no model.
 std::string model_title(const SeriesKey& key) {
+  if (key.kernel == "dynMatmul") return "generic matmul";
   return key.seq ? fmt::format("{} seq {}", key.model, *key.seq) : key.model;
+}
+
+/// The value of a key of the case's canonical text.
+std::string case_value(const SeriesKey& key, const std::string& name) {
+  const auto at = (";" + key.case_text + ";").find(";" + name + "=");
+  if (at == std::string::npos) return {};
+  const std::string rest = key.case_text.substr(at + name.size() + 1);
+  return rest.substr(0, rest.find(';'));
 }
 
 /// The kernel, and what tells its instances apart.
 std::string kernel_title(const SeriesKey& key) {
   std::string title = key.kernel;
-  if (key.kernel == "dynMatmul") {
-    for (const std::string& part : {std::string("ic="), std::string("oc=")})
-      if (const auto at = key.case_text.find(";" + part); at != std::string::npos)
-        title += " " + key.case_text.substr(at + 1, key.case_text.find(';', at + 1) - at - 1);
-  }
+  if (key.kernel == "dynMatmul")
+    title += " " + case_value(key, "ic") + "x" + case_value(key, "oc") + "x" + case_value(key, "seq");
   if (!key.variant.empty() && key.variant != "default") title += " " + key.variant;
   return title;
 }
@@ -71,6 +88,16 @@ class TablesByModel {
   std::map<std::string, std::size_t> place_;
 };
 
+/// Which kernels compiled anything in a phase that should not.
+std::string recompile_note(const SeriesMap& series) {
+  std::string names;
+  for (const auto& [key, values] : series)
+    if (key.metric == "compile_count" && is_kernel_phase(key) && !in(key.phase, {"compile", "load"}) &&
+        !values.values.empty() && *std::max_element(values.values.begin(), values.values.end()) > 0)
+      names += (names.empty() ? "" : ", ") + kernel_title(key) + " " + key.phase;
+  return names.empty() ? " Nothing recompiled outside of compile and load." : " **Recompiled:** " + names + ".";
+}
+
 std::string spread_note(const SeriesMap& series) {
   double worst = 0;
   std::size_t fewest = SIZE_MAX, most = 0;
@@ -82,7 +109,8 @@ std::string spread_note(const SeriesMap& series) {
   }
   if (most == 0) return {};
   return fmt::format("Medians of {} to {} samples; the widest interquartile range is {} of its median.", fewest, most,
-                     percent(worst));
+                     percent(worst)) +
+         recompile_note(series);
 }
 
 /// A series whose metric is its own column, for tables of CPU work.
@@ -93,9 +121,11 @@ struct HostRow {
 
 std::vector<HostRow> host_rows(const SeriesMap& series, std::initializer_list<std::string_view> phases) {
   std::vector<HostRow> rows;
-  for (const auto& [key, values] : series)
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
     if (key.metric == "time" && key.kernel.empty() && in(key.phase, phases) && !values.values.empty())
       rows.push_back({&key, &values});
+  }
   return rows;
 }
 
@@ -135,7 +165,8 @@ std::vector<Table> phase_tables(const SeriesMap& series) {
   for (const char* column : {"eval TFLOP/s", "staging GB/s"}) empty.columns.emplace_back(column);
   TablesByModel tables(empty);
   std::set<SeriesKey> seen;
-  for (const auto& [series_key, values] : series) {
+  for (const Entry* entry : ordered(series)) {
+    const SeriesKey& series_key = entry->first;
     if (!is_kernel_phase(series_key) || series_key.metric != "time") continue;
     SeriesKey key = series_key;
     key.phase.clear();
@@ -171,7 +202,8 @@ std::vector<Table> error_tables(const SeriesMap& series) {
   };
   std::vector<Worst> worsts;
   std::map<std::string, std::size_t> place;
-  for (const auto& [key, values] : series) {
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
     if (key.phase != "validate" || key.kernel.empty()) continue;
     const std::string name = model_title(key) + " " + key.kernel;
     const auto [at, added] = place.emplace(name, worsts.size());
@@ -179,7 +211,10 @@ std::vector<Table> error_tables(const SeriesMap& series) {
     Worst& worst = worsts[at->second];
     worst.cases.insert(key.case_text);
     if (values.status != Status::ok && worst.status == Status::ok) worst.status = values.status;
+    // Exact data are integers of any size: their errors say nothing about those of a model.
+    const bool exact = case_value(key, "data") == "exact";
     for (const double value : values.values) {
+      if (exact && key.metric != "bound_ratio") break;
       if (key.metric == "max_abs") worst.max_abs = std::max(worst.max_abs, value);
       if (key.metric == "snr_db") worst.snr = std::min(worst.snr, value);
       if (key.metric == "cosine") worst.cosine = std::min(worst.cosine, value);
@@ -207,7 +242,8 @@ std::vector<Table> error_tables(const SeriesMap& series) {
 
 std::vector<Table> layer_tables(const SeriesMap& series) {
   std::vector<Table> tables;
-  for (const auto& [key, values] : series) {
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
     if (key.kernel != "layer" || key.metric != "time" || !key.item.empty() || values.values.empty() ||
         !in(key.phase, {"layer_forward", "layer_backward"}))
       continue;
@@ -229,6 +265,10 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
     table.title = fmt::format("{}, {}: {}", key.phase, model_title(key), time_text(values.median()));
     if (const Series* flops = find(series, key, "tflops"))
       table.title += fmt::format(", {} TFLOP/s", number3(flops->median()));
+    SeriesKey whole = key;
+    whole.item = "all";
+    if (const Series* compiles = find(series, whole, "compile_count"))
+      table.title += fmt::format(", {:.0f} compiles", compiles->median());
     table.columns = {"step", "phase", "time", "share"};
     double rest = 0;
     for (std::size_t i = 0; i < steps.size(); ++i) {
