@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, tests and validates. Ends with one line: verdict and paths.
+# From a fresh checkout to numbers: installs what is missing, builds, tests, validates, benchmarks and reports.
 #
-#   ./run_all.sh [--quick]    build, unit tests, validation on small shapes and both presets (default)
-#   ./run_all.sh --full       the same with all amplitudes and gradient scales
+#   ./run_all.sh [--quick]    one big shape, short benchmarks (default)
+#   ./run_all.sh --full       both big shapes, all amplitudes and gradient scales, longer benchmarks
 #   ./run_all.sh --test       build and tests only: the test command of the README
 #   --no-install              never install anything; a missing package is then CMake's error
 #
-# Environment: ANEVAL_PRESET (release) chooses the CMake preset, ANEVAL_DATA a folder with stories260K.bin and tok512.bin:
-# kernels are then judged on that model's activations as well.
+# Writes results/<run>/: summary.md to read, results.csv with every value, environment.json, logs of the steps. The last
+# line is the verdict and where the results are; the exit code is 0 only when everything ran and passed.
+# Environment: ANEVAL_PRESET (release) chooses the CMake preset; ANEVAL_DATA a folder with stories260K.bin and
+# tok512.bin, whose activations kernels are then judged on as well.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,7 +20,7 @@ for argument in "$@"; do
     --full) mode=full ;;
     --test) mode=test ;;
     --no-install) install=no ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "run_all.sh: $argument: unknown option: see ./run_all.sh --help" >&2; exit 2 ;;
   esac
 done
@@ -72,26 +74,82 @@ if [ $mode = test ]; then
 fi
 
 aneval=build/$preset/aneval
-run=results/$(date -u +%Y%m%dT%H%M%SZ)-$mode
+name=$(date -u +%Y%m%dT%H%M%SZ)-$mode
+run=results/$name
 mkdir -p "$run"
 "$aneval" doctor --json >"$run/environment.json"
-verdict=PASSED
-step() {  # step NAME COMMAND…
-  local name=$1 code=0
-  shift
-  echo "== $name"
-  "$@" | tee "$run/$name.txt" || code=${PIPESTATUS[0]}
-  [ "$code" = 0 ] || verdict=FAILED
+verdict=PASSED stopped=0 child= began=$SECONDS
+
+# A signal to this script ends the step that runs; what the steps wrote until then is still merged and reported.
+trap 'stopped=130; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' INT
+trap 'stopped=143; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
+
+note() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$run/steps.tsv"; }  # NAME RESULT SECONDS NOTE
+
+fail() {  # NAME SECONDS NOTE
+  verdict=FAILED
+  note "$1" failed "$2" "$3"
 }
-step tests ctest --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" --quiet --output-on-failure
-step validate "$aneval" validate "--$mode" --out "$run/validate.csv"
+
+# step NAME COMMAND…: its output goes to the log, and to the terminal when there is one. True when it succeeded.
+step() {
+  local name=$1 log=$run/$1.txt start=$SECONDS code=0
+  shift
+  [ $stopped = 0 ] || return 1
+  echo "== $name"
+  if [ -t 1 ]; then
+    "$@" > >(tee "$log") &
+  else
+    "$@" >"$log" 2>&1 &
+  fi
+  child=$!
+  while kill -0 "$child" 2>/dev/null; do wait "$child" && code=0 || code=$?; done
+  child=
+  [ -t 1 ] || tail -n 1 "$log"
+  if [ $code = 0 ]; then
+    note "$name" ok $((SECONDS - start)) ""
+  else
+    fail "$name" $((SECONDS - start)) "exit code $code"
+    return 1
+  fi
+}
+
 data=${ANEVAL_DATA:-}
-if [ -n "$data" ] && [ -f "$data/stories260K.bin" ]; then
+step tests ctest --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" --quiet --output-on-failure --output-log "$run/ctest.txt" || true
+# Tests skip what they have no data or no PyTorch for; with data given, only the latter.
+if [ -n "$data" ] && grep -E '\((Skipped|Disabled)\)$' "$run/ctest.txt" 2>/dev/null | grep -qv 'reference\.oracle'; then
+  fail tests-skipped 0 "tests were skipped although ANEVAL_DATA is set: see ctest.txt"
+fi
+step validate "$aneval" validate "--$mode" --run-id "$name" --proc 0 --out "$run/validate.csv" || true
+if [ -z "$data" ]; then
+  note validate-real skipped 0 "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin"
+elif [ -f "$data/stories260K.bin" ] && [ -f "$data/tok512.bin" ]; then
   step validate-real "$aneval" validate --weights "$data/stories260K.bin" --tokenizer "$data/tok512.bin" \
     --text "Once upon a time, there was a little girl named Lily. She loved to play outside in the park." \
-    --out "$run/validate-real.csv"
+    --run-id "$name" --proc 1 --out "$run/validate-real.csv" || true
 else
-  echo "== validate-real: skipped, ANEVAL_DATA names no folder with stories260K.bin and tok512.bin"
+  fail validate-real 0 "ANEVAL_DATA has no stories260K.bin and tok512.bin"
 fi
-echo "$verdict: results in $run (validate.csv, environment.json)"
+bench=(--benchmark_min_time=0.02)
+[ $mode = quick ] || bench=(--full --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_display_aggregates_only=true
+  --benchmark_enable_random_interleaving=true)
+[ ! -f "$run/validate.csv" ] || bench+=(--validated "$run/validate.csv")
+step bench "$aneval" bench "${bench[@]}" --run-id "$name" --proc 2 --out "$run/bench.csv" \
+  --benchmark_out="$run/bench.json" || true
+
+# One file from the parts of a run that came to its end; the report reads the parts of any other.
+parts=("$run"/*.csv)
+if [ $stopped = 0 ] && [ -f "$run/bench.csv" ] && [ -f "$run/validate.csv" ]; then
+  { head -n 1 "${parts[0]}" && tail -q -n +2 "${parts[@]}"; } >"$run/results.csv.tmp"
+  mv "$run/results.csv.tmp" "$run/results.csv"
+  rm "${parts[@]}"
+fi
+if said=$("$aneval" report "$run"); then
+  [ "${said%%:*}" = PASSED ] || verdict=${said%%:*}
+else
+  verdict=FAILED
+fi
+[ $stopped = 0 ] || verdict=INTERRUPTED
+echo "$verdict in $((SECONDS - began)) s: $run/summary.md ($(cd "$run" && printf '%s ' results.csv* environment.json | sed 's/ $//'))"
+[ $stopped = 0 ] || exit $stopped
 [ $verdict = PASSED ]

@@ -8,7 +8,7 @@ namespace aneval::bench {
 
 /// One repetition: the time of every iteration in nanoseconds (a batch's time divided by its runs).
 struct Series {
-  std::vector<double> ns;
+  std::vector<double> ns = {};
   double cpu_ns = 0;  // all threads, all iterations
 };
 

@@ -1,44 +1,90 @@
-// aneval doctor: what this machine and this build are, and which backend `auto` picks, and why.
+// aneval doctor: what this machine and this build are, which backend `auto` picks and why, and whether the machine is in
+// a state to measure on.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "ane/half.h"
 #include "cli/command.h"
+#include "common/error.h"
+#include "common/names.h"
 
 namespace aneval::cli {
 namespace {
 
+using nlohmann::ordered_json;
+
 struct DoctorOptions {
   bool json = false;
-  std::string machine_label;
+  std::string machine_label, require;
 };
+
+ordered_json libraries(const Environment& environment) {
+  ordered_json all = {{"eigen", ANEVAL_EIGEN_VERSION},
+                      {"google-benchmark", ANEVAL_BENCHMARK_VERSION},
+                      {"highway", ANEVAL_HIGHWAY_VERSION},
+                      {"cli11", CLI11_VERSION}};
+  for (const auto& [name, version] : environment.libraries) all[name] = version;
+  return all;
+}
+
+ordered_json describe(const Environment& environment) {
+  const BackendChoice choice = choose_backend();
+  auto report = ordered_json::parse(environment_json(environment));
+  report["backend"] = choice.backend;
+  report["backend_reason"] = choice.why;
+  report["profile"] = std::string(emulator::kDefaultProfile);
+  report["simd"] = ane::simd_target();
+  report["compiler"] = __VERSION__;
+  report["blas"] = "none: matrix products are Eigen's own";
+  report["libraries"] = libraries(environment);
+  return report;
+}
+
+std::string plain(const ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (!value.is_object()) return value.dump();
+  std::string text;
+  for (const auto& [name, part] : value.items()) text += (text.empty() ? "" : ", ") + name + " " + plain(part);
+  return text.empty() ? "unknown" : text;
+}
+
+/// Why one of "ane", "ac", "no-lowpower", "thermal=N" does not hold; empty when it does. Errors: another word.
+std::string unmet(const std::string& requirement, const Environment& environment) {
+  const PowerState& power = environment.power;
+  if (requirement == "ane") {
+    if (environment.virtual_machine) return "this is a virtual machine: the engine is not usable in one";
+    const BackendChoice choice = choose_backend();
+    return choice.backend == "apple" ? "" : "the backend is " + choice.backend + ": " + choice.why;
+  }
+  if (requirement == "ac") return power.source == "ac" ? "" : "the power source is " + (power.source.empty() ? "unknown" : power.source);
+  if (requirement == "no-lowpower") {
+    if (!power.low_power) return "the system does not tell whether low power mode is on";
+    return *power.low_power ? "low power mode is on" : "";
+  }
+  if (requirement.starts_with("thermal=")) {
+    const std::int64_t most = parse_int(requirement.substr(8), "--require thermal");
+    if (!power.thermal) return "the system tells no thermal pressure";
+    return *power.thermal <= most ? "" : fmt::format("thermal pressure is {}", *power.thermal);
+  }
+  unknown_name("requirement", requirement, {"ane", "ac", "no-lowpower", "thermal=0"});
+}
 
 int doctor(const DoctorOptions& options) {
   const Environment environment = describe_environment(options.machine_label);
-  const BackendChoice choice = choose_backend();
-  if (options.json) {
-    auto report = nlohmann::ordered_json::parse(environment_json(environment));
-    report["backend"] = choice.backend;
-    report["backend_reason"] = choice.why;
-    report["profile"] = std::string(emulator::kDefaultProfile);
-    report["simd"] = ane::simd_target();
-    fmt::print("{}\n", report.dump(2));
-    return 0;
-  }
-  const auto line = [](std::string_view name, const std::string& value) { fmt::print("{:<16} {}\n", name, value); };
-  line("aneval", environment.version + " (" + environment.commit + ")");
-  line("build", environment.build);
-  line("chip", environment.chip);
-  line("os", environment.os);
-  line("processors", std::to_string(environment.processors));
-  line("memory", fmt::format("{:.1f} GiB", environment.memory_gib));
-  line("virtual machine", environment.virtual_machine ? "yes" : "no");
-  line("machine label", environment.machine);
-  line("backend", choice.backend + " (" + choice.why + ")");
-  line("profile", std::string(emulator::kDefaultProfile));
-  line("simd", ane::simd_target());
-  for (const auto& [name, version] : environment.libraries) line(name, version);
+  std::vector<std::string> wrong;
+  for (const std::string& requirement : split(options.require, ','))
+    if (const std::string why = unmet(requirement, environment); !why.empty())
+      wrong.push_back(requirement + " (" + why + ")");
+
+  const ordered_json report = describe(environment);
+  if (options.json)
+    fmt::print("{}\n", report.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+  else
+    for (const auto& [name, value] : report.items()) fmt::print("{:<16} {}\n", name, plain(value));
+  if (!wrong.empty())
+    throw refusal("--require", "not met: " + join(wrong, ", "), "measure on a machine, or in a state, that meets it");
   return 0;
 }
 
@@ -47,7 +93,9 @@ int doctor(const DoctorOptions& options) {
 void add_doctor(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("doctor", "what this machine is and which backend `auto` picks");
   auto options = std::make_shared<DoctorOptions>();
-  command->add_flag("--json", options->json, "as JSON");
+  command->add_flag("--json", options->json, "as JSON: the environment.json of a run");
+  command->add_option("--require", options->require,
+                      "exit 3 unless all hold: ane (a usable engine), ac, no-lowpower, thermal=N (pressure at most N)");
   command->add_option("--machine-label", options->machine_label, "name of this machine in the records");
   command->callback([options, &action] { action = [options] { return doctor(*options); }; });
 }

@@ -4,9 +4,11 @@
 #include <map>
 
 #include "ane/kernels/kernel.h"
+#include "ane/mil/checker.h"
+#include "bench/suites.h"
 #include "cli/command.h"
 #include "common/names.h"
-#include "validate/metrics.h"
+#include "common/vocabulary.h"
 #include "validate/suites.h"
 
 namespace aneval::cli {
@@ -46,29 +48,40 @@ void list_cases() {
 }
 
 void list_metrics() {
-  for (const validate::MetricValue& metric : validate::metric_values({}))
-    fmt::print("{:<12} {}\n", metric.metric, metric.unit);
-  fmt::print("{:<12} {}\n{:<12} {}\n{:<12} {}\n{:<12} {}\n", "bound_ratio", "1", "compile_count", "count",
-             "program_hash", "", "output_hash", "");
+  for (const MetricName& metric : metric_names())
+    fmt::print("{:<14} {:<8} {}\n", metric.name, metric.unit.empty() ? "text" : metric.unit, metric.meaning);
+}
+
+void list_benchmarks() {
+  bench::SuiteOptions options;
+  options.shapes = model_presets();
+  options.extent = validate::Extent::full;
+  for (const bench::Benchmark& benchmark : bench::all_benchmarks(options)) fmt::print("{}\n", benchmark.name);
+}
+
+void list_checks() {
+  for (const mil::CheckRule& rule : mil::check_rules())
+    fmt::print("{:<22} {:<8} {}\n", rule.name, rule.severity == mil::Severity::error ? "error" : "warning", rule.meaning);
 }
 
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("list", "what exists: kernels, models, variants, profiles, cases, metrics");
-  static const std::map<std::string, void (*)()> lists = {{"kernels", list_kernels},   {"models", list_models},
-                                                          {"variants", list_variants}, {"profiles", list_profiles},
-                                                          {"cases", list_cases},       {"metrics", list_metrics}};
+  static const std::map<std::string, void (*)()> lists = {
+      {"kernels", list_kernels},       {"models", list_models}, {"variants", list_variants}, {"profiles", list_profiles},
+      {"benchmarks", list_benchmarks}, {"cases", list_cases},   {"checks", list_checks},     {"metrics", list_metrics}};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& [name, list] : lists) all.push_back(name);
+    return all;
+  }();
+  auto* command = app.add_subcommand("list", "what exists: " + join(names, ", "));
   auto what = std::make_shared<std::string>();
-  command->add_option("what", *what, "kernels, models, variants, profiles, cases or metrics")->required();
+  command->add_option("what", *what, join(names, "|"))->required();
   command->callback([what, &action] {
     action = [what] {
       const auto found = lists.find(*what);
-      if (found == lists.end()) {
-        std::vector<std::string> known;
-        for (const auto& [name, list] : lists) known.push_back(name);
-        unknown_name("list", *what, known);
-      }
+      if (found == lists.end()) unknown_name("list", *what, names);
       found->second();
       return 0;
     };

@@ -15,7 +15,7 @@ int run(int argc, char** argv) {
       "Benchmarks and validates the kernels that train transformers on Apple's Neural Engine.\n"
       "Not affiliated with Apple. Numbers of the emulator are never hardware numbers.");
   app.name("aneval");
-  app.set_version_flag("--version", "aneval " ANEVAL_VERSION);
+  app.set_version_flag("--version", aneval::version_text());
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   app.footer("Exit codes: 0 ok, 1 a check failed, 2 wrong arguments or input, 3 refused by device or environment.");

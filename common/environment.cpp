@@ -14,6 +14,8 @@
 #include <random>
 #include <thread>
 
+#include <xxhash.h>
+
 #include "aneval_build_info.h"  // ANEVAL_COMMIT, written by build_info.cmake
 #include "common/error.h"
 #include "common/files.h"
@@ -50,6 +52,19 @@ const char* simd_text() {
 #else
   return "scalar";
 #endif
+}
+
+std::string build_text() { return fmt::format("{}-{}-{}", ANEVAL_BUILD_NAME, compiler_text(), simd_text()); }
+
+/// The power state's known parts.
+nlohmann::ordered_json power_json(const PowerState& power) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  if (!power.source.empty()) json["source"] = power.source;
+  if (power.low_power) json["low_power"] = *power.low_power;
+  if (power.thermal) json["thermal"] = *power.thermal;
+  if (power.celsius) json["celsius"] = std::round(*power.celsius);
+  if (!power.governor.empty()) json["governor"] = power.governor;
+  return json;
 }
 
 std::string random_hex() {
@@ -118,17 +133,20 @@ Environment describe_environment(const std::string& machine_label) {
   Environment environment;
   environment.version = ANEVAL_VERSION;
   environment.commit = ANEVAL_COMMIT;
-  environment.build = fmt::format("{}-{}-{}", ANEVAL_BUILD_NAME, compiler_text(), simd_text());
+  environment.build = build_text();
   environment.chip = std::move(facts.chip);
   environment.os = std::move(facts.os);
   environment.machine = machine_label.empty() ? kept_label() : checked_label("machine label", machine_label);
   environment.processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   environment.memory_gib = facts.memory_gib;
   environment.virtual_machine = facts.virtual_machine;
+  environment.power = power_state();
   environment.libraries = {
       {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
       {"nlohmann-json",
-       fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)}};
+       fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
+      {"xxhash", fmt::format("{}.{}.{}", XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100,
+                             XXH_versionNumber() % 100)}};
   return environment;
 }
 
@@ -162,9 +180,14 @@ std::string environment_json(const Environment& environment) {
                                        {"processors", environment.processors},
                                        {"memory_gib", std::round(environment.memory_gib * 10) / 10},
                                        {"virtual_machine", environment.virtual_machine},
+                                       {"power", power_json(environment.power)},
                                        {"libraries", libraries}};
   // Foreign bytes in a CPU's name are no reason to lose the results.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+}
+
+std::string version_text() {
+  return fmt::format("aneval {} ({}, {})", ANEVAL_VERSION, ANEVAL_COMMIT, build_text());
 }
 
 }  // namespace aneval

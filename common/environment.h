@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/platform.h"
 #include "common/record.h"
 
 namespace aneval {
@@ -20,6 +21,7 @@ struct Environment {
   int processors = 0;
   double memory_gib = 0;
   bool virtual_machine = false;
+  PowerState power;
   std::vector<std::pair<std::string, std::string>> libraries;  // name, version
 };
 
@@ -34,5 +36,8 @@ std::string checked_label(const std::string& what, const std::string& label);
 RunContext make_run_context(const Environment& environment);
 
 std::string environment_json(const Environment& environment);
+
+/// "aneval 0.1.0 (50ff70b, release-gcc12-avx512)".
+std::string version_text();
 
 }  // namespace aneval

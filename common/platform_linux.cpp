@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "common/error.h"
@@ -34,6 +35,9 @@ std::string value_of(std::string_view text, std::string_view key, char separator
 std::string text_of(const char* file) try { return read_text_file(file); } catch (const Error&) {
   return {};  // a system without it
 }
+
+/// The only line of a file of /sys.
+std::string line_of(const std::filesystem::path& file) { return std::string(trimmed(split(text_of(file.c_str()) + "\n", '\n').front())); }
 
 /// "Debian GNU/Linux" and "Fedora Linux" are "Debian" and "Fedora" behind the kernel's own "Linux".
 std::string without_suffix(std::string name, std::string_view suffix) {
@@ -68,6 +72,25 @@ PlatformFacts platform_facts() {
     facts.memory_gib = static_cast<double>(pages) * static_cast<double>(page_bytes) / (1 << 30);
   facts.virtual_machine = (' ' + value_of(cpu, "flags", ':') + ' ').find(" hypervisor ") != std::string::npos;
   return facts;
+}
+
+PowerState power_state() {
+  namespace fs = std::filesystem;
+  PowerState state;
+  std::error_code error;
+  // A machine without a battery has no power supplies to show: its source stays unknown.
+  for (const auto& supply : fs::directory_iterator("/sys/class/power_supply", error)) {
+    const std::string type = line_of(supply.path() / "type"), online = line_of(supply.path() / "online");
+    if ((type == "Mains" || type == "USB") && online == "1") state.source = "ac";
+    if (type == "Battery" && line_of(supply.path() / "status") == "Discharging") state.source = "battery";
+  }
+  for (const auto& zone : fs::directory_iterator("/sys/class/thermal", error)) {
+    const std::string millidegrees = line_of(zone.path() / "temp");
+    if (millidegrees.empty() || millidegrees.find_first_not_of("0123456789") != std::string::npos) continue;
+    state.celsius = std::max(state.celsius.value_or(0), parse_double(millidegrees, "temp") / 1000);
+  }
+  state.governor = line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  return state;
 }
 
 std::filesystem::path configuration_folder_in_home() { return ".config"; }

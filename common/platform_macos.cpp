@@ -1,8 +1,10 @@
-// macOS: sysctl and dyld (platform.h).
+// macOS: sysctl, dyld, notify(3) and pmset (platform.h).
 #include <fmt/format.h>
 #include <mach-o/dyld.h>
+#include <notify.h>
 #include <sys/sysctl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 
@@ -38,6 +40,34 @@ PlatformFacts platform_facts() {
   facts.memory_gib = static_cast<double>(sysctl_integer("hw.memsize")) / (1 << 30);
   facts.virtual_machine = sysctl_integer("kern.hv_vmm_present") != 0;
   return facts;
+}
+
+PowerState power_state() {
+  PowerState state;
+  // pmset needs no rights and no Objective-C; a system without it tells nothing.
+  const auto pmset = [](const char* what) {
+    try {
+      return run_process({"pmset", "-g", what}, std::chrono::seconds(5)).out;
+    } catch (const Error&) {
+      return std::string();
+    }
+  };
+  const std::string source = pmset("batt");
+  if (source.find("'AC Power'") != std::string::npos) state.source = "ac";
+  if (source.find("'Battery Power'") != std::string::npos) state.source = "battery";
+  const std::string settings = pmset("live");
+  if (const auto at = settings.find("lowpowermode"); at != std::string::npos) {
+    const auto digit = settings.find_first_of("0123456789", at);
+    if (digit != std::string::npos) state.low_power = settings[digit] != '0';
+  }
+  // The key is what macOS posts thermal pressure under: 0 nominal, 1 moderate, 2 heavy, 3 trapping, 4 sleeping.
+  int token = 0;
+  std::uint64_t level = 0;
+  if (::notify_register_check("com.apple.system.thermalpressurelevel", &token) == NOTIFY_STATUS_OK) {
+    if (::notify_get_state(token, &level) == NOTIFY_STATUS_OK) state.thermal = static_cast<int>(level);
+    ::notify_cancel(token);
+  }
+  return state;
 }
 
 std::filesystem::path configuration_folder_in_home() {

@@ -24,8 +24,8 @@ struct Setting {
 };
 
 struct SeriesKey {
-  std::string model, kernel, variant, case_text, item, phase, metric;
-  std::optional<std::int64_t> seq, layer;
+  std::string model = {}, kernel = {}, variant = {}, case_text = {}, item = {}, phase = {}, metric = {};
+  std::optional<std::int64_t> seq = {}, layer = {};
   auto operator<=>(const SeriesKey&) const = default;
 };
 

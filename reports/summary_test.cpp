@@ -1,0 +1,171 @@
+#include "reports/summary.h"
+
+#include <gmock/gmock.h>
+
+#include "common/vocabulary.h"
+
+namespace aneval::reports {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/// A small run: one kernel validated and timed, the host measured.
+class SummaryTest : public ::testing::Test {
+ protected:
+  SummaryTest() {
+    process("validate", 1, 1);
+    process("bench", 3, 3);
+    add("woFwd", "o", "validate", "max_abs", 0.002);
+    add("woFwd", "o", "validate", "snr_db", 73.6);
+    add("woFwd", "o", "validate", "cosine", 0.9999);
+    add("woFwd", "o", "validate", "bound_ratio", 0.96);
+    for (const double ns : {2e6, 3e6, 4e6}) add("woFwd", "", "eval", "time", ns);
+    add("woFwd", "", "eval", "tflops", 0.05);
+    add("woFwd", "", "eval", "gb_per_s", 10);
+    add("woFwd", "", "eval", "compile_count", 0);
+    add("woFwd", "", "compile", "time", 50e6);
+    host("memcpy", "bytes=1048576;threads=1", "gb_per_s", 80);
+    host("memcpy", "bytes=67108864;threads=1", "gb_per_s", 15);
+    host("memcpy", "bytes=67108864;threads=2", "gb_per_s", 20);
+    host("fma_peak", "threads=2", "tflops", 0.2);
+  }
+
+  static Record base(const std::string& metric, double value) {
+    Record row;
+    row.run = {.run_id = "r", .commit = "abc", .chip = "CPU 9", .backend = "emulator", .profile = "ieee"};
+    row.metric = metric;
+    row.unit = find_metric(metric)->unit;
+    row.value = value;
+    return row;
+  }
+  void process(const std::string& command, double planned, double done) {
+    Record row = base("cases_planned", planned);
+    row.item = command;
+    set_.add(row);
+    row.metric = "cases_done";
+    row.value = done;
+    set_.add(row);
+  }
+  Record kernel_row(const std::string& kernel, const std::string& item, const std::string& phase,
+                    const std::string& metric, double value) {
+    Record row = base(metric, value);
+    row.model = "tiny";
+    row.seq = 12;
+    row.kernel = kernel;
+    row.variant = "default";
+    row.item = item;
+    row.phase = phase;
+    row.case_text = "kernel=" + kernel + ";model=tiny;seq=12;data=random;amp=1;seed=1";
+    return row;
+  }
+  void add(const std::string& kernel, const std::string& item, const std::string& phase, const std::string& metric,
+           double value) {
+    set_.add(kernel_row(kernel, item, phase, metric, value));
+  }
+  void host(const std::string& item, const std::string& size, const std::string& metric, double value) {
+    Record row = base(metric, value);
+    row.item = item;
+    row.case_text = size;
+    row.phase = "host";
+    set_.add(row);
+  }
+  std::string markdown() const { return to_markdown(summarise(set_)); }
+
+  ResultSet set_;
+};
+
+TEST_F(SummaryTest, SaysWhatWasMeasuredWithWhat) {
+  const std::string text = markdown();
+  EXPECT_THAT(text, testing::StartsWith("# aneval: PASSED\n\nemulator profile ieee on CPU 9, commit abc\n"));
+  EXPECT_THAT(text, HasSubstr("the **emulator's**"));
+  EXPECT_THAT(text, HasSubstr("| woFwd | 50.0 ms | – | – | – | 3.00 ms | – | – | 0.0500 | – |"));
+  EXPECT_THAT(text, HasSubstr("Nothing recompiled"));
+  EXPECT_THAT(text, HasSubstr("| woFwd | 1 | ok | 0.00200 | 73.6 dB | 0.99990000 | 0.960 |"));
+}
+
+TEST_F(SummaryTest, TheSlowestPhaseIsHeldAgainstTheMachine) {
+  const std::string text = markdown();
+  // The larger memcpy is memory's; compiling is slower than evaluating but happens once.
+  EXPECT_THAT(text, HasSubstr("| eval | woFwd tiny seq 12 | 3.00 ms | 10.0 | 50 % | 0.0500 | 25 % |"));
+  EXPECT_THAT(text, HasSubstr("Slowest phase of a step: eval of woFwd tiny seq 12, 3.00 ms."));
+  EXPECT_THAT(text, HasSubstr("memcpy from memory 20.0 GB/s"));
+}
+
+TEST_F(SummaryTest, AFailureComesFirstWithItsReason) {
+  Record bad = kernel_row("qBwd", "dx_q", "validate", "max_abs", 1);
+  bad.status = Status::wrong_result;
+  bad.reason = "block dx_q: 3 elements | outside";
+  set_.add(bad);
+  const std::string text = markdown();
+  EXPECT_THAT(text, testing::StartsWith("# aneval: FAILED"));
+  const auto failures = text.find("## Failures");
+  ASSERT_NE(failures, std::string::npos);
+  EXPECT_LT(failures, text.find("## What ran"));
+  EXPECT_THAT(text, HasSubstr("block dx\\_q: 3 elements \\| outside"));
+}
+
+TEST_F(SummaryTest, AKilledProcessMakesTheRunIncomplete) {
+  Record planned = base("cases_planned", 40);
+  planned.item = "train";
+  set_.add(planned);
+  const Summary summary = summarise(set_);
+  EXPECT_EQ(summary.verdict, Verdict::incomplete);
+  EXPECT_THAT(to_markdown(summary), HasSubstr("`train` did not come to its end (killed: its last row is missing)"));
+}
+
+TEST_F(SummaryTest, AnInterruptedProcessSaysWhen) {
+  Record row = base("cases_planned", 40);
+  row.item = "train";
+  set_.add(row);
+  row.metric = "cases_done";
+  row.value = 7;
+  row.status = Status::skipped;
+  row.reason = "interrupted by signal 2 after 7 of 40 cases";
+  set_.add(row);
+  const std::string text = markdown();
+  EXPECT_THAT(text, testing::StartsWith("# aneval: INCOMPLETE"));
+  EXPECT_THAT(text, HasSubstr("interrupted by signal 2 after 7 of 40 cases"));
+}
+
+TEST_F(SummaryTest, FewerCasesThanPlannedAreNoPass) {
+  process("probe", 5, 4);
+  EXPECT_EQ(summarise(set_).verdict, Verdict::incomplete);
+}
+
+TEST_F(SummaryTest, StepsThatFailedOrWereSkippedShow) {
+  set_.steps = {{"validate-real", "skipped", "0", "no data"}};
+  EXPECT_EQ(summarise(set_).verdict, Verdict::passed);
+  EXPECT_THAT(markdown(), HasSubstr("| skipped | validate-real |  |  | no data |"));
+  set_.steps.push_back({"tests", "failed", "3", "exit code 8"});
+  EXPECT_EQ(summarise(set_).verdict, Verdict::failed);
+}
+
+TEST_F(SummaryTest, ARecompileShows) {
+  add("woFwd", "", "write_acts", "compile_count", 1);
+  EXPECT_THAT(markdown(), HasSubstr("**Recompiled:** woFwd write_acts."));
+}
+
+TEST_F(SummaryTest, SettingsStandApart) {
+  Record other = kernel_row("woFwd", "", "eval", "time", 7e6);
+  other.run.profile = "h16";
+  set_.add(other);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("(emulator profile h16, CPU 9, abc)"));
+  EXPECT_THAT(text, HasSubstr("(emulator profile ieee, CPU 9, abc)"));
+  EXPECT_THAT(text, HasSubstr("| 7.00 ms |"));
+}
+
+TEST_F(SummaryTest, HardwareIsNotCalledEmulated) {
+  ResultSet hardware;
+  Record row = kernel_row("woFwd", "", "eval", "time", 7e6);
+  row.run.backend = "apple";
+  row.run.profile.clear();
+  hardware.add(row);
+  EXPECT_THAT(to_markdown(summarise(hardware)), Not(HasSubstr("emulator")));
+}
+
+TEST_F(SummaryTest, NothingMeasuredIsNoPass) { EXPECT_EQ(summarise({}).verdict, Verdict::incomplete); }
+
+}  // namespace
+}  // namespace aneval::reports

@@ -246,6 +246,30 @@ class FunctionChecker {
 
 }  // namespace
 
+const std::vector<CheckRule>& check_rules() {
+  constexpr Severity kError = Severity::error;
+  static const std::vector<CheckRule> rules = {
+      {"no-main", kError, "no function that can run: none is called main, and there is not exactly one"},
+      {"duplicate-function", kError, "two functions of the same name"},
+      {"duplicate-parameter", kError, "two parameters of the same name"},
+      {"duplicate-identifier", kError, "an identifier is defined twice"},
+      {"undefined-identifier", kError, "an argument names nothing that was defined before"},
+      {"result-undefined", kError, "the function returns what it does not define"},
+      {"unknown-op", kError, "an operation that this project does not know"},
+      {"missing-argument", kError, "a required argument is missing"},
+      {"unknown-argument", kError, "an argument that the operation does not have"},
+      {"duplicate-argument", kError, "an argument or attribute stands there twice"},
+      {"bad-argument", kError, "an argument whose type, shape or value does not fit the operation"},
+      {"non-constant-argument", kError, "an argument that has to be a constant of the text is none"},
+      {"type-mismatch", kError, "the declared type is not the one that follows from the arguments"},
+      {"bad-constant", kError, "a constant with a wrong number of values, or values outside of its type"},
+      {"bad-blob", kError, "a weight file is missing, malformed, or holds something else"},
+      {"bad-attribute", kError, "an attribute of a wrong type"},
+      {"unknown-attribute", Severity::warning, "an attribute that this project does not know"},
+  };
+  return rules;
+}
+
 std::vector<Finding> check(const Program& program, const ane::WeightFiles* weights) {
   std::vector<Finding> findings;
   std::unordered_set<std::string_view> names;

@@ -21,11 +21,17 @@ struct Finding {
   std::string text;
 };
 
+struct CheckRule {
+  std::string_view name;
+  Severity severity;
+  std::string_view meaning;
+};
+
+/// Every rule that a finding may name.
+const std::vector<CheckRule>& check_rules();
+
 /// In the order of the text. One mistake gives one finding: what depends on a wrong value is not judged by it.
-/// `weights` may be null: blobs are then not looked at. Rules: no-main, duplicate-function, duplicate-parameter,
-/// duplicate-identifier, undefined-identifier, result-undefined, unknown-op, missing-argument, unknown-argument,
-/// duplicate-argument, bad-argument, non-constant-argument, type-mismatch, bad-constant (number of values, values
-/// outside their type), bad-blob, bad-attribute; warning: unknown-attribute.
+/// `weights` may be null: blobs are then not looked at.
 std::vector<Finding> check(const Program& program, const ane::WeightFiles* weights);
 
 /// "FILE:LINE:COL: error|warning: text [rule]"
