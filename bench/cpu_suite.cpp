@@ -28,22 +28,34 @@ std::vector<Operation> operations(const ModelShape& s, ane::HeadMap map, ThreadP
   const std::int64_t x = s.dim * s.seq, f = s.hidden * s.seq, q = s.q_dim() * s.seq, kv = s.kv_dim() * s.seq;
   const auto scale = static_cast<float>(s.residual_scale);
   return {
-      {ane::CpuOp::rmsnorm, {x, s.dim}, {x},
+      {ane::CpuOp::rmsnorm,
+       {x, s.dim},
+       {x},
        [s](const auto& in, auto& out) { ane::rmsnorm(in[0], in[1], s.dim, s.seq, s.rms_eps, out[0]); }},
-      {ane::CpuOp::rmsnorm_backward, {x, s.dim, x}, {x, s.dim},
+      {ane::CpuOp::rmsnorm_backward,
+       {x, s.dim, x},
+       {x, s.dim},
        [s](const auto& in, auto& out) {
          ane::rmsnorm_backward(in[0], in[1], in[2], s.dim, s.seq, s.rms_eps, out[0], out[1]);
        }},
-      {ane::CpuOp::residual, {x, x}, {x},
+      {ane::CpuOp::residual,
+       {x, x},
+       {x},
        [scale](const auto& in, auto& out) { ane::add_scaled(in[0], in[1], scale, out[0]); }},
-      {ane::CpuOp::silu_backward, {f, f, f}, {f, f},
+      {ane::CpuOp::silu_backward,
+       {f, f, f},
+       {f, f},
        [](const auto& in, auto& out) { ane::silu_backward(in[0], in[1], in[2], out[0], out[1]); }},
       {ane::CpuOp::tile_kv, {kv}, {q}, [s, map](const auto& in, auto& out) { ane::tile_kv(s, map, in[0], out[0]); }},
-      {ane::CpuOp::reduce_kv, {q}, {kv},
+      {ane::CpuOp::reduce_kv,
+       {q},
+       {kv},
        [s, map](const auto& in, auto& out) { ane::reduce_kv(s, map, in[0], out[0]); }},
       // In place; a rotation keeps lengths, so that the values never grow.
       {ane::CpuOp::rope_inverse, {}, {q}, [s](const auto&, auto& out) { ane::rope_inverse(s, out[0]); }},
-      {ane::CpuOp::weight_gradient, {f, x}, {s.hidden * s.dim},
+      {ane::CpuOp::weight_gradient,
+       {f, x},
+       {s.hidden * s.dim},
        [s, pool](const auto& in, auto& out) {
          ane::accumulate_weight_gradient(in[0], in[1], s.hidden, s.dim, s.seq, out[0], pool);
        },

@@ -39,8 +39,7 @@ std::string checked_time(const std::string& flag, const std::string& value) {
 #endif
   const std::string seconds = value.ends_with('s') ? value.substr(0, value.size() - 1) : value;
   const double number = parse_double(seconds, flag);
-  if (!(number > 0) || number > 1e6)
-    throw wrong_flag(flag + value, "is not a time above 0", "give seconds, e.g. 0.05");
+  if (!(number > 0) || number > 1e6) throw wrong_flag(flag + value, "is not a time above 0", "give seconds, e.g. 0.05");
   return in_this_versions_words(flag, seconds);
 }
 
@@ -87,8 +86,7 @@ GoogleFlags::GoogleFlags(const std::vector<std::string>& arguments) {
       check_writable(given);
     } else if (flag == "--benchmark_format=" || flag == "--benchmark_out_format=") {
       const std::vector<std::string> formats = {"console", "json", "csv"};
-      if (std::find(formats.begin(), formats.end(), given) == formats.end())
-        unknown_name("format", given, formats);
+      if (std::find(formats.begin(), formats.end(), given) == formats.end()) unknown_name("format", given, formats);
     }
     arguments_.push_back(argument);
   }

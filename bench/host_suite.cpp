@@ -109,8 +109,7 @@ std::vector<Benchmark> host_suite(const SuiteOptions& options) {
     for (const std::int64_t bytes : {std::int64_t{1} << 17, std::int64_t{1} << 26})
       benchmarks.push_back(host_benchmark("memcpy", "bytes=" + std::to_string(bytes) + suffix, "host",
                                           [bytes, used] { return copy_memory(bytes, used); }));
-    benchmarks.push_back(
-        host_benchmark("fma_peak", suffix.substr(1), "host", [used] { return multiply_add(used); }));
+    benchmarks.push_back(host_benchmark("fma_peak", suffix.substr(1), "host", [used] { return multiply_add(used); }));
   }
   return benchmarks;
 }

@@ -187,9 +187,8 @@ Subject copy(const Cases& cases, const validate::Case& c) {
     const ane::Block& block = from.ready->kernel.layout.block(handover.block);
     elements += block.channels.size() * block.width.size();
     copies.push_back([&from = from.ready->kernel.layout, &to = to.ready->kernel.layout, handover,
-                      output = from.ready->request->output(), input] {
-      ane::copy_block(from, handover.block, *output, to, handover.slot, *input);
-    });
+                      output = from.ready->request->output(),
+                      input] { ane::copy_block(from, handover.block, *output, to, handover.slot, *input); });
   }
   Subject subject;
   subject.run = [copies] {
@@ -207,8 +206,12 @@ struct Phase {
   bool fixed_iterations = false;  // what happens outside the timed part takes longer than the part itself
 };
 
-constexpr Phase kPhases[] = {{"compile", compile},       {"load", load, true}, {"stage_weights", stage_weights},
-                             {"write_acts", write_acts}, {"eval", eval},       {"read", read},
+constexpr Phase kPhases[] = {{"compile", compile},
+                             {"load", load, true},
+                             {"stage_weights", stage_weights},
+                             {"write_acts", write_acts},
+                             {"eval", eval},
+                             {"read", read},
                              {"copy", copy}};
 
 /// Whether the kernel has that phase: some have no weights, some no input that comes from another kernel unchanged.

@@ -68,8 +68,8 @@ class MeasurementTest : public ::testing::Test {
 TEST_F(MeasurementTest, CallsInOrder) {
   Measurement measurement(logged(), *device_);
   measure(measurement, 1, 2);
-  EXPECT_THAT(log_.calls, testing::ElementsAre("prepare", "before", "run", "after", "before", "run", "after",
-                                               "finished"));
+  EXPECT_THAT(log_.calls,
+              testing::ElementsAre("prepare", "before", "run", "after", "before", "run", "after", "finished"));
 }
 
 TEST_F(MeasurementTest, OnlyTheRunIsTimed) {

@@ -1,8 +1,8 @@
 #include "bench/runner.h"
 
-#include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "bench/measurement.h"
 #include "common/error.h"
@@ -21,17 +21,19 @@ class RecordReporter : public benchmark::BenchmarkReporter {
       : display_(display), finished_(std::move(finished)) {}
 
   bool ReportContext(const Context& context) override { return display_.ReportContext(context); }
+  /// Called once or twice per benchmark: with its repetitions (unless only aggregates are wanted), and with aggregates.
   void ReportRuns(const std::vector<Run>& runs) override {
     display_.ReportRuns(runs);
-    const auto repetitions = std::count_if(runs.begin(), runs.end(),
-                                           [](const Run& run) { return run.run_type == Run::RT_Iteration; });
-    finished_(runs.at(0).run_name.function_name, static_cast<std::size_t>(repetitions));
+    const Run& run = runs.at(0);
+    if (seen_.insert(run.run_name.function_name).second)
+      finished_(run.run_name.function_name, static_cast<std::size_t>(run.repetitions));
   }
   void Finalize() override { display_.Finalize(); }
 
  private:
   benchmark::BenchmarkReporter& display_;
   Finished finished_;
+  std::set<std::string> seen_;
 };
 
 /// The benchmarks of one run, registered with Google Benchmark.
@@ -40,8 +42,9 @@ class Session {
   Session(const std::vector<const Benchmark*>& chosen, const RunnerOptions& options, ResultFile* results)
       : options_(options), results_(results) {
     for (const Benchmark* benchmark : chosen) {
-      auto& measurement = *measurements_.emplace(benchmark->name, std::make_unique<Measurement>(*benchmark, *options.device))
-                               .first->second;
+      auto& measurement =
+          *measurements_.emplace(benchmark->name, std::make_unique<Measurement>(*benchmark, *options.device))
+               .first->second;
       auto* registered = benchmark::RegisterBenchmark(
           benchmark->name.c_str(), [this, &measurement](benchmark::State& state) { run(measurement, state); });
       registered->UseManualTime();
@@ -140,17 +143,15 @@ RunnerOutcome run_benchmarks(const std::vector<Benchmark>& benchmarks, const Goo
   const auto display = display_reporter(run.machine);
   const auto file = file_reporter(flags, run.machine);
   Session session(chosen, planned, &results);
-  RecordReporter reporter(*display, [&](const std::string& name, std::size_t repetitions) {
-    session.finished(name, repetitions);
-  });
+  RecordReporter reporter(
+      *display, [&](const std::string& name, std::size_t repetitions) { session.finished(name, repetitions); });
   if (file)
     benchmark::RunSpecifiedBenchmarks(&reporter, file.get());
   else
     benchmark::RunSpecifiedBenchmarks(&reporter);
   session.outcome.planned = planned.results.planned;
   session.outcome.signal = session.signal();
-  results.close(session.outcome.signal == 0 ? ""
-                                            : "interrupted by signal " + std::to_string(session.outcome.signal));
+  results.close(session.outcome.signal == 0 ? "" : "interrupted by signal " + std::to_string(session.outcome.signal));
   return session.outcome;
 }
 

@@ -15,9 +15,7 @@ TEST(Median, OddEvenAndNothing) {
   EXPECT_THROW(median({}), std::logic_error);
 }
 
-TEST(Samples, ShortSeriesAreKeptWhole) {
-  EXPECT_THAT(samples_of({.ns = {3, 1, 2}}), testing::ElementsAre(3, 1, 2));
-}
+TEST(Samples, ShortSeriesAreKeptWhole) { EXPECT_THAT(samples_of({.ns = {3, 1, 2}}), testing::ElementsAre(3, 1, 2)); }
 
 TEST(Samples, LongSeriesBecomeMeansOfConsecutiveIterations) {
   Series series;

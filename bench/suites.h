@@ -18,8 +18,8 @@ struct SuiteOptions {
   std::vector<ModelShape> shapes;
   ane::Variant variant;
   std::uint64_t seed = 1;
-  std::string kernel;                                    // only this kernel; empty: all, and what is no kernel
-  validate::Extent extent = validate::Extent::quick;     // how many sizes of the generic matmul and of the host
+  std::string kernel;                                 // only this kernel; empty: all, and what is no kernel
+  validate::Extent extent = validate::Extent::quick;  // how many sizes of the generic matmul and of the host
 };
 
 /// compile, load, stage_weights, write_acts, eval, read, copy of the ten kernels on every shape, and of the generic

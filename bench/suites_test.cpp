@@ -86,8 +86,9 @@ TEST_F(SuitesTest, NamesAreUniqueAndSayWhatIsMeasured) {
       EXPECT_FALSE(benchmark.row.case_text.empty()) << benchmark.name;
     }
   }
-  for (const char* name : {"sdpaFwd/eval/tiny/seq=12", "woFwd/copy/tiny/seq=12", "dynMatmul/eval/ic=3072/oc=1024/seq=256",
-                           "layer_backward/tiny/seq=12", "tile_kv/tiny/seq=12", "to_half/elements=32768"})
+  for (const char* name :
+       {"sdpaFwd/eval/tiny/seq=12", "woFwd/copy/tiny/seq=12", "dynMatmul/eval/ic=3072/oc=1024/seq=256",
+        "layer_backward/tiny/seq=12", "tile_kv/tiny/seq=12", "to_half/elements=32768"})
     EXPECT_TRUE(names.contains(name)) << name;
   // No weights to stage, nothing handed over unchanged.
   EXPECT_FALSE(names.contains("sdpaBwd1/stage_weights/tiny/seq=12"));
@@ -162,9 +163,10 @@ TEST_F(SuitesTest, WhatIsJudgedWrongIsNotTimed) {
 
 TEST_F(SuitesTest, AWrongOutputDuringTimedRunsIsFound) {
   // The first two evaluations are the judge's.
-  validate::FaultyDevice device(emulator::make_emulator({}), [](std::int64_t evaluation, std::span<ane::half_t> output) {
-    if (evaluation == 3) output[5] = static_cast<ane::half_t>(output[5] ^ 1U);
-  });
+  validate::FaultyDevice device(emulator::make_emulator({}),
+                                [](std::int64_t evaluation, std::span<ane::half_t> output) {
+                                  if (evaluation == 3) output[5] = static_cast<ane::half_t>(output[5] ^ 1U);
+                                });
   use(device);
   const Error error = error_of([&] { measure(named("woFwd/eval/tiny/seq=12"), 3); });
   EXPECT_EQ(error.code(), ExitCode::check_failed);

@@ -84,6 +84,7 @@ TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
     EXPECT_EQ(record.run.backend, "emulator");
     EXPECT_EQ(record.run.profile, "ieee");
     EXPECT_EQ(record.run.machine, "testbed");
+    if (record.phase.empty()) continue;  // the process about itself
     EXPECT_EQ(record.model, "tiny");
     cases.insert(record.case_text);
   }

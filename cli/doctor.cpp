@@ -1,5 +1,5 @@
-// aneval doctor: what this machine and this build are, which backend `auto` picks and why, and whether the machine is in
-// a state to measure on.
+// aneval doctor: what this machine and this build are, which backend `auto` picks and why, and whether the machine is
+// in a state to measure on.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -58,7 +58,8 @@ std::string unmet(const std::string& requirement, const Environment& environment
     const BackendChoice choice = choose_backend();
     return choice.backend == "apple" ? "" : "the backend is " + choice.backend + ": " + choice.why;
   }
-  if (requirement == "ac") return power.source == "ac" ? "" : "the power source is " + (power.source.empty() ? "unknown" : power.source);
+  if (requirement == "ac")
+    return power.source == "ac" ? "" : "the power source is " + (power.source.empty() ? "unknown" : power.source);
   if (requirement == "no-lowpower") {
     if (!power.low_power) return "the system does not tell whether low power mode is on";
     return *power.low_power ? "low power mode is on" : "";

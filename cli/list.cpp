@@ -61,15 +61,17 @@ void list_benchmarks() {
 
 void list_checks() {
   for (const mil::CheckRule& rule : mil::check_rules())
-    fmt::print("{:<22} {:<8} {}\n", rule.name, rule.severity == mil::Severity::error ? "error" : "warning", rule.meaning);
+    fmt::print("{:<22} {:<8} {}\n", rule.name, rule.severity == mil::Severity::error ? "error" : "warning",
+               rule.meaning);
 }
 
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  static const std::map<std::string, void (*)()> lists = {
-      {"kernels", list_kernels},       {"models", list_models}, {"variants", list_variants}, {"profiles", list_profiles},
-      {"benchmarks", list_benchmarks}, {"cases", list_cases},   {"checks", list_checks},     {"metrics", list_metrics}};
+  static const std::map<std::string, void (*)()> lists = {{"kernels", list_kernels},       {"models", list_models},
+                                                          {"variants", list_variants},     {"profiles", list_profiles},
+                                                          {"benchmarks", list_benchmarks}, {"cases", list_cases},
+                                                          {"checks", list_checks},         {"metrics", list_metrics}};
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
     for (const auto& [name, list] : lists) all.push_back(name);

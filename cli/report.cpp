@@ -29,8 +29,7 @@ fs::path output_folder(const ReportOptions& o) {
   }
   std::error_code error;
   fs::create_directories(folder, error);
-  if (!fs::is_directory(folder))
-    throw input_error(folder.string(), "cannot be made a folder", "choose another --out");
+  if (!fs::is_directory(folder)) throw input_error(folder.string(), "cannot be made a folder", "choose another --out");
   check_writable(folder / "summary.md");
   return folder;
 }

@@ -67,10 +67,11 @@ Outcome outcome_of(const RunContext& run, const validate::LayerResult& result) {
 
 std::string settings_json(const ValidateSettings& s) {
   const DeviceOptions& d = s.device;
-  json j = {{"model", d.model},         {"backend", d.backend},   {"profile", d.profile},
-            {"variant", d.variant},     {"programs", d.programs}, {"machine_label", d.machine_label}, {"run_id", d.run_id}, {"proc", d.proc},
-            {"seed", d.seed},           {"threads", d.threads},   {"weights", s.weights},
-            {"tokenizer", s.tokenizer}, {"text", s.text}};
+  json j = {{"model", d.model},     {"backend", d.backend},   {"profile", d.profile},
+            {"variant", d.variant}, {"programs", d.programs}, {"machine_label", d.machine_label},
+            {"run_id", d.run_id},   {"proc", d.proc},         {"seed", d.seed},
+            {"threads", d.threads}, {"weights", s.weights},   {"tokenizer", s.tokenizer},
+            {"text", s.text}};
   if (d.seq) j["seq"] = *d.seq;
   if (d.compile_limit) j["compile_limit"] = *d.compile_limit;
   return j.dump();

@@ -186,8 +186,6 @@ std::string environment_json(const Environment& environment) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
-std::string version_text() {
-  return fmt::format("aneval {} ({}, {})", ANEVAL_VERSION, ANEVAL_COMMIT, build_text());
-}
+std::string version_text() { return fmt::format("aneval {} ({}, {})", ANEVAL_VERSION, ANEVAL_COMMIT, build_text()); }
 
 }  // namespace aneval

@@ -19,11 +19,11 @@ PlatformFacts platform_facts();
 
 /// What decides how fast a machine runs right now. Empty where the system does not tell.
 struct PowerState {
-  std::string source;                  // "ac" or "battery"
-  std::optional<bool> low_power;       // macOS: the user's low power mode
-  std::optional<int> thermal;          // macOS: pressure, 0 nominal to 4 sleeping
-  std::optional<double> celsius;       // Linux: the hottest zone
-  std::string governor;                // Linux: of the first CPU's clock
+  std::string source;             // "ac" or "battery"
+  std::optional<bool> low_power;  // macOS: the user's low power mode
+  std::optional<int> thermal;     // macOS: pressure, 0 nominal to 4 sleeping
+  std::optional<double> celsius;  // Linux: the hottest zone
+  std::string governor;           // Linux: of the first CPU's clock
 };
 
 PowerState power_state();

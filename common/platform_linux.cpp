@@ -37,7 +37,9 @@ std::string text_of(const char* file) try { return read_text_file(file); } catch
 }
 
 /// The only line of a file of /sys.
-std::string line_of(const std::filesystem::path& file) { return std::string(trimmed(split(text_of(file.c_str()) + "\n", '\n').front())); }
+std::string line_of(const std::filesystem::path& file) {
+  return std::string(trimmed(split(text_of(file.c_str()) + "\n", '\n').front()));
+}
 
 /// "Debian GNU/Linux" and "Fedora Linux" are "Debian" and "Fedora" behind the kernel's own "Linux".
 std::string without_suffix(std::string name, std::string_view suffix) {

@@ -101,7 +101,8 @@ void ResultFile::close(const std::string& interrupted) {
   append({row}, 0);
   if (!journal_) return write_file(options_.file, text_);
   if (std::rename(partial_name(options_.file).c_str(), options_.file.c_str()) != 0)
-    throw refusal(options_.file.string(), "cannot replace: " + errno_text(), "the rows are in the .partial file beside it");
+    throw refusal(options_.file.string(), "cannot replace: " + errno_text(),
+                  "the rows are in the .partial file beside it");
   journal_.reset();
   const fs::path folder = options_.file.has_parent_path() ? options_.file.parent_path() : fs::path(".");
   if (!sync_folder(folder))

@@ -89,7 +89,9 @@ TEST(ResultFile, APartialFileIsReadWithoutItsBrokenLine) {
 TEST(ResultFile, WhatAKilledRunLeftIsReplaced) {
   const TemporaryFolder folder;
   const auto file = folder / "r.csv";
-  { ResultFile killed(options(file)); }  // never closed
+  {
+    ResultFile killed(options(file));
+  }  // never closed
   EXPECT_TRUE(std::filesystem::exists(file.string() + ".partial"));
   ResultFile results(options(file));
   EXPECT_EQ(read_results(file.string() + ".partial").size(), 2U);

@@ -43,9 +43,9 @@ void read_environment(const fs::path& file, ResultSet& set) {
   try {
     const auto json = nlohmann::json::parse(text);
     if (const int schema = json.value("schema", 0); schema != kRecordSchema)
-      throw input_error(file.string(), "has schema " + std::to_string(schema),
-                        "this version reads schema " + std::to_string(kRecordSchema) +
-                            ": use the version of aneval that wrote it");
+      throw input_error(
+          file.string(), "has schema " + std::to_string(schema),
+          "this version reads schema " + std::to_string(kRecordSchema) + ": use the version of aneval that wrote it");
   } catch (const nlohmann::json::exception& error) {
     throw input_error(file.string(), std::string("is no environment: ") + error.what(),
                       "remove it, or write it with `aneval doctor --json`");

@@ -35,7 +35,7 @@ struct Series {
   std::vector<double> values;
   std::string text;  // of the last row that had one
   Status status = Status::ok;
-  std::string reason;       // of the first row that was not ok
+  std::string reason;          // of the first row that was not ok
   std::int64_t first_row = 0;  // where it first appeared: tables keep the order of the files
 
   double median() const;  // throws std::logic_error when there is no value

@@ -73,13 +73,12 @@ Table not_ok_table(const ResultSet& set, bool skipped) {
         ++left_out;
         continue;
       }
-      table.rows.push_back({std::string(status_name(series.status)), key.case_text, key.item, key.phase,
-                            series.reason});
+      table.rows.push_back(
+          {std::string(status_name(series.status)), key.case_text, key.item, key.phase, series.reason});
     }
   }
   for (const Step& step : set.steps)
-    if (skipped && step.result == "skipped")
-      table.rows.push_back({"skipped", step.name, "", "", step.note});
+    if (skipped && step.result == "skipped") table.rows.push_back({"skipped", step.name, "", "", step.note});
   if (left_out > 0) table.note = fmt::format("… and {} more, in the result file.", left_out);
   return table;
 }
@@ -128,9 +127,10 @@ Summary summarise(const ResultSet& set) {
   }
   for (const Process& process : set.processes)
     if (!process.finished())
-      summary.warnings.push_back(fmt::format("`{}` did not come to its end ({}): what is below is what it had "
-                                             "written.",
-                                             process.command, process_state(process)));
+      summary.warnings.push_back(
+          fmt::format("`{}` did not come to its end ({}): what is below is what it had "
+                      "written.",
+                      process.command, process_state(process)));
 
   const auto add = [&](Table table) {
     if (!table.rows.empty()) summary.tables.push_back(std::move(table));

@@ -14,7 +14,7 @@ struct Table {
   std::vector<std::string> columns = {};
   std::vector<std::vector<std::string>> rows = {};
   std::string note = {};  // below the table
-  bool folded = false;  // of interest to few
+  bool folded = false;    // of interest to few
 };
 
 enum class Verdict { passed, failed, incomplete };

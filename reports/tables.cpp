@@ -177,7 +177,8 @@ std::vector<Table> phase_tables(const SeriesMap& series) {
       key.metric = "time";
       const auto found = series.find(key);
       const bool wrong = found != series.end() && found->second.status != Status::ok;
-      row.push_back(wrong ? std::string(status_name(found->second.status)) : cell(find(series, key, "time"), time_text));
+      row.push_back(wrong ? std::string(status_name(found->second.status))
+                          : cell(find(series, key, "time"), time_text));
     }
     key.phase = "eval";
     row.push_back(cell(find(series, key, "tflops"), number3));
@@ -278,7 +279,8 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
       else
         rest += steps[i].share;
     }
-    if (rest > 0) table.note = fmt::format("The other {} steps take {}.", steps.size() - table.rows.size(), percent(rest));
+    if (rest > 0)
+      table.note = fmt::format("The other {} steps take {}.", steps.size() - table.rows.size(), percent(rest));
     tables.push_back(std::move(table));
   }
   return tables;
@@ -287,8 +289,7 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
 std::vector<Table> host_tables(const SeriesMap& series) {
   Table table{.title = "The CPU's share, conversions, and this machine", .folded = true};
   table.columns = {"operation", "size", "time", "GB/s", "TFLOP/s"};
-  for (const HostRow& row :
-       host_rows(series, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))
+  for (const HostRow& row : host_rows(series, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))
     table.rows.push_back({row.key->item, row.key->model.empty() ? row.key->case_text : model_title(*row.key),
                           time_text(row.time->median()), cell(find(series, *row.key, "gb_per_s"), number3),
                           cell(find(series, *row.key, "tflops"), number3)});
