@@ -136,9 +136,9 @@ elif [ -f "$data/stories260K.bin" ] && [ -f "$data/tok512.bin" ]; then
 else
   fail validate-real 0 "ANEVAL_DATA has no stories260K.bin and tok512.bin"
 fi
-bench=(--benchmark_min_time=0.02)
-[ $mode = quick ] || bench=(--full --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_display_aggregates_only=true
-  --benchmark_enable_random_interleaving=true)
+bench=(--benchmark_min_time=0.01 --benchmark_repetitions=3)
+[ $mode = quick ] || bench=(--full --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true)
+bench+=(--benchmark_display_aggregates_only=true)
 [ ! -f "$run/validate.csv" ] || bench+=(--validated "$run/validate.csv")
 step bench "$aneval" bench "${bench[@]}" --run-id "$name" --proc 2 --out "$run/bench.csv" \
   --benchmark_out="$run/bench.json" || true

@@ -232,7 +232,7 @@ Benchmark phase_benchmark(const SuiteOptions& options, const validate::Case& c, 
   benchmark.row = case_row(c, phase.name);
   if (is_external(options, c.kernel)) benchmark.row.variant = "external";
   benchmark.prepare = [cases = options.cases, c, prepare = phase.prepare] { return prepare(cases, c); };
-  if (phase.fixed_iterations) benchmark.iterations = 10;
+  if (phase.fixed_iterations) benchmark.iterations = 3;
   // Where compiles are counted, one per repetition is what there is to spend.
   const bool compiles = phase.prepare == compile || phase.prepare == load;
   if (compiles && options.cases && options.cases->options().device->compile_limit()) benchmark.iterations = 1;

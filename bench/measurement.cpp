@@ -101,9 +101,9 @@ void Measurement::end_series() {
 }
 
 void Measurement::fail(const Error& error) {
-  status_ = error.code() == ExitCode::check_failed           ? Status::wrong_result
-            : benchmark_.row.phase == "compile" && !subject_ ? Status::compile_error
-                                                             : Status::run_error;
+  status_ = error.code() == ExitCode::check_failed ? Status::wrong_result
+            : benchmark_.row.phase == "compile"      ? Status::compile_error
+                                                     : Status::run_error;
   reason_ = error.what();
 }
 

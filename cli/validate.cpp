@@ -214,7 +214,9 @@ void add_validate(CLI::App& app, Action& action) {
   auto options = std::make_shared<ValidateOptions>();
   add_device_options(*command, options->settings.device);
   command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
-  command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)");
+  command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)")
+      ->check(CLI::Validator([](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; },
+                             "TEXT"));
   command->add_flag("--quick", options->quick,
                     "small shapes and Qwen3-0.6B, one random and one exact case per kernel (default)");
   command->add_flag("--full", options->full, "all presets, amplitudes and gradient scales");

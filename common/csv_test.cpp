@@ -12,6 +12,7 @@
 #include "common/names.h"
 #include "common/random.h"
 #include "common/test_support.h"
+#include "common/worker.h"
 
 namespace aneval {
 namespace {
@@ -293,6 +294,35 @@ TEST(Record, StatusNamesAreThePublishedOnes) {
   }
   EXPECT_EQ(parse_status("OK"), std::nullopt);
   EXPECT_EQ(parse_status(""), std::nullopt);
+}
+
+TEST(Csv, PythonReadsEqualDoubles) {
+  const TemporaryFolder folder;
+  std::vector<Record> records;
+  Random random(7);
+  while (records.size() < 5000) {
+    Record record = full_record();
+    record.value = std::bit_cast<double>(random.bits());
+    if (!std::isfinite(*record.value)) continue;
+    record.text = fmt::format("{:a}", *record.value);
+    record.reason = records.size() % 2 == 0 ? "a, \"quoted\" reason" : "plain";
+    records.push_back(record);
+  }
+  write_csv(folder / "r.csv", records);
+  // csv and float are Python's own; hexadecimal floats are exact.
+  const std::string script = R"(import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], newline='', encoding='utf-8')))
+ragged = sum(None in row or None in row.values() for row in rows)
+different = sum(float(row['value']) != float.fromhex(row['text']) for row in rows)
+reasons = {row['reason'] for row in rows}
+print(len(rows), ragged, different, len(rows[0]), sorted(reasons)))";
+  try {
+    const ProcessResult python =
+        run_process({"python3", "-c", script, (folder / "r.csv").string()}, std::chrono::seconds(60));
+    EXPECT_EQ(python.out, "5000 0 0 28 ['a, \"quoted\" reason', 'plain']\n") << python.err;
+  } catch (const Error&) {
+    GTEST_SKIP() << "there is no python3";
+  }
 }
 
 }  // namespace
