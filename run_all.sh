@@ -108,6 +108,9 @@ step() {
   [ -t 1 ] || tail -n 1 "$log"
   if [ $code = 0 ]; then
     note "$name" ok $((SECONDS - start)) ""
+  elif [ $stopped != 0 ]; then
+    note "$name" interrupted $((SECONDS - start)) "by a signal"
+    return 1
   else
     fail "$name" $((SECONDS - start)) "exit code $code"
     return 1
@@ -144,7 +147,7 @@ step bench "$aneval" bench "${bench[@]}" --run-id "$name" --proc 2 --out "$run/b
   --benchmark_out="$run/bench.json" || true
 
 # One file from the parts of a run that came to its end; the report reads the parts of any other.
-parts=("$run"/*.csv)
+parts=("$run"/validate*.csv "$run"/bench*.csv)
 if [ $stopped = 0 ] && [ -f "$run/bench.csv" ] && [ -f "$run/validate.csv" ]; then
   { head -n 1 "${parts[0]}" && tail -q -n +2 "${parts[@]}"; } >"$run/results.csv.tmp"
   mv "$run/results.csv.tmp" "$run/results.csv"
@@ -156,6 +159,6 @@ else
   verdict=FAILED
 fi
 [ $stopped = 0 ] || verdict=INTERRUPTED
-echo "$verdict in $((SECONDS - began)) s: $run/summary.md ($(cd "$run" && printf '%s ' results.csv* environment.json | sed 's/ $//'))"
+echo "$verdict in $((SECONDS - began)) s: $run/summary.md ($(cd "$run" && ls -m -- *.csv environment.json))"
 [ $stopped = 0 ] || exit $stopped
 [ $verdict = PASSED ]

@@ -102,8 +102,8 @@ void Measurement::end_series() {
 
 void Measurement::fail(const Error& error) {
   status_ = error.code() == ExitCode::check_failed ? Status::wrong_result
-            : benchmark_.row.phase == "compile"      ? Status::compile_error
-                                                     : Status::run_error;
+            : benchmark_.row.phase == "compile"    ? Status::compile_error
+                                                   : Status::run_error;
   reason_ = error.what();
 }
 

@@ -47,7 +47,7 @@ bench::SuiteOptions suite_options(const BenchOptions& o) {
       suite.shapes.push_back(shape);
     }
   } else {
-    suite.shapes.push_back(o.device.shape("Qwen3-0.6B"));
+    suite.shapes.push_back(o.device.shape());
   }
   return suite;
 }

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,8 +11,8 @@
 
 namespace aneval::cli {
 
-ModelShape DeviceOptions::shape(std::string_view fallback) const {
-  ModelShape shape = load_model_shape(model.empty() ? fallback : std::string_view(model));
+ModelShape DeviceOptions::shape() const {
+  ModelShape shape = load_model_shape(model.empty() ? kDefaultModel : std::string_view(model));
   if (seq) {
     shape.seq = *seq;
     check_shape(shape, "--seq");
@@ -20,7 +21,9 @@ ModelShape DeviceOptions::shape(std::string_view fallback) const {
 }
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {
-  app.add_option("--model", options.model, "model shape: a name of `aneval list models`, or a .json file");
+  app.add_option(
+      "--model", options.model,
+      fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel));
   app.add_option("--backend", options.backend, "auto, apple, emulator or reference")->capture_default_str();
   app.add_option("--profile", options.profile, "numerics profile of the emulator (`aneval list profiles`)")
       ->capture_default_str();
@@ -40,7 +43,9 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
 
 void add_kernel_options(CLI::App& app, KernelOptions& options) {
   app.add_option("--kernel", options.kernel, "`aneval list kernels`")->required();
-  app.add_option("--model", options.device.model, "model shape: a name of `aneval list models`, or a .json file");
+  app.add_option(
+      "--model", options.device.model,
+      fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel));
   app.add_option("--seq", options.device.seq, "tokens per evaluation, instead of the model's");
   app.add_option("--variant", options.device.variant, "key=value;key=value (`aneval list variants`)");
   app.add_option("--ic", options.ic, "input channels of dynMatmul");

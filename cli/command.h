@@ -22,6 +22,9 @@ namespace aneval::cli {
 /// What main runs after parsing; a command sets it from its callback.
 using Action = std::function<int()>;
 
+/// The preset with grouped heads: what commands use that are given no model.
+inline constexpr std::string_view kDefaultModel = "Qwen3-0.6B";
+
 /// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --machine-label --run-id
 /// --proc
 struct DeviceOptions {
@@ -32,8 +35,8 @@ struct DeviceOptions {
   std::optional<std::int64_t> seq, compile_limit;
   int threads = 0;
 
-  /// The model's shape with --seq applied; `fallback` names the model when none was given.
-  ModelShape shape(std::string_view fallback = "Stories110M") const;
+  /// The model's shape with --seq applied; kDefaultModel when none was given.
+  ModelShape shape() const;
   ane::Variant parsed_variant() const { return ane::parse_variant(variant); }
   ane::ProgramOptions program_options() const { return {programs}; }
 };

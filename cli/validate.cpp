@@ -54,9 +54,6 @@ std::vector<validate::Case> real_cases(const ValidateOptions& o, CaseRunner& run
   return cases;
 }
 
-/// The preset with grouped heads: more than Stories110M it shows what goes wrong.
-constexpr std::string_view kQuickModel = "Qwen3-0.6B";
-
 std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
   const auto registry = ane::KernelRegistry::builtin();
   const DeviceOptions& device = o.settings.device;
@@ -69,10 +66,10 @@ std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
   if (!device.model.empty()) {
     shapes.push_back(device.shape());
   } else {
-    // No model named: the small shapes where indices go wrong, then the largest preset, or all of them.
+    // No model named: the small shapes where indices go wrong, then the default preset, or all of them.
     if (device.variant.empty()) cases = validate::edge_cases(registry, suite);
     for (ModelShape shape : model_presets()) {
-      if (!o.full && shape.name != kQuickModel) continue;
+      if (!o.full && shape.name != kDefaultModel) continue;
       if (device.seq) shape.seq = *device.seq;
       check_shape(shape, "--seq");
       shapes.push_back(shape);
@@ -101,7 +98,10 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
     base.variant = device.parsed_variant();
     base.seed = device.seed;
     base.gradient = o.loss_scale;
+    base.kernel = o.kernel;
     const validate::Case c = validate::parse_case(o.case_text, base);
+    if (!o.kernel.empty() && c.kernel != o.kernel)
+      throw input_error("arguments", "--kernel " + o.kernel + " and --case contradict each other", "give one of them");
     if (c.kernel.empty())
       throw input_error("--case " + o.case_text, "names no kernel", "add kernel=NAME (`aneval list kernels`)");
     return {c};
@@ -215,8 +215,8 @@ void add_validate(CLI::App& app, Action& action) {
   add_device_options(*command, options->settings.device);
   command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
   command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)")
-      ->check(CLI::Validator([](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; },
-                             "TEXT"));
+      ->check(CLI::Validator(
+          [](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; }, "TEXT"));
   command->add_flag("--quick", options->quick,
                     "small shapes and Qwen3-0.6B, one random and one exact case per kernel (default)");
   command->add_flag("--full", options->full, "all presets, amplitudes and gradient scales");

@@ -156,6 +156,14 @@ TEST_F(SummaryTest, SettingsStandApart) {
   EXPECT_THAT(text, HasSubstr("| 7.00 ms |"));
 }
 
+TEST_F(SummaryTest, InterleavedRowsAreSortedByKernel) {
+  add("qBwd", "", "eval", "time", 1e6);
+  add("woFwd", "", "read", "time", 2e3);
+  add("qBwd", "", "read", "time", 3e3);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("3.00 ms | 2.00 µs | – | 0.0500 | – |\n| qBwd | – | – | – | – | 1.00 ms | 3.00 µs |"));
+}
+
 TEST_F(SummaryTest, HardwareIsNotCalledEmulated) {
   ResultSet hardware;
   Record row = kernel_row("woFwd", "", "eval", "time", 7e6);

@@ -26,12 +26,19 @@ bool is_kernel_phase(const SeriesKey& key) {
 
 using Entry = std::pair<const SeriesKey, Series>;
 
-/// In the order of the files.
+/// In the order of the files, but the rows of one kernel together: benchmarks may run interleaved at random.
 std::vector<const Entry*> ordered(const SeriesMap& series) {
+  std::map<std::pair<std::string, std::string>, std::int64_t> begin;
+  for (const auto& [key, values] : series) {
+    const auto [at, added] = begin.try_emplace({key.model, key.kernel}, values.first_row);
+    at->second = std::min(at->second, values.first_row);
+  }
   std::vector<const Entry*> entries;
   for (const Entry& entry : series) entries.push_back(&entry);
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry* a, const Entry* b) { return a->second.first_row < b->second.first_row; });
+  const auto place = [&](const Entry* entry) {
+    return std::pair(begin.at({entry->first.model, entry->first.kernel}), entry->second.first_row);
+  };
+  std::sort(entries.begin(), entries.end(), [&](const Entry* a, const Entry* b) { return place(a) < place(b); });
   return entries;
 }
 

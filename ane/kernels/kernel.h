@@ -1,6 +1,6 @@
 // One description of a kernel drives everything: staging, the MIL program, benchmarks, validation, sweeps, reports.
 //
-// To add a kernel: one file here with its layout and its program, one line in registry.cpp, one function in
+// To add a kernel: one file here with its layout and its program, one line in registry.cpp, one function with its row in
 // reference/kernels.cpp. A kernel from outside the tree is added to a KernelRegistry value with add().
 #pragma once
 
