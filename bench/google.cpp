@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "--benchmark_";
 
-Error wrong_flag(const std::string& flag, const std::string& why, const std::string& remedy) {
-  return input_error(flag, why, remedy);
-}
-
 /// Since 1.8 a plain number is deprecated; before, a suffix is an error.
 std::string in_this_versions_words(const std::string& flag, std::string seconds) {
 #if ANEVAL_GOOGLE_BENCHMARK_VERSION >= 10800
@@ -33,13 +29,14 @@ std::string checked_time(const std::string& flag, const std::string& value) {
 #if ANEVAL_GOOGLE_BENCHMARK_VERSION >= 10800
   if (value.ends_with('x')) {
     if (parse_int(value.substr(0, value.size() - 1), flag) < 1)
-      throw wrong_flag(flag + value, "asks for no iterations", "give 1x or more");
+      throw input_error(flag + value, "asks for no iterations", "give 1x or more");
     return flag + value;
   }
 #endif
   const std::string seconds = value.ends_with('s') ? value.substr(0, value.size() - 1) : value;
   const double number = parse_double(seconds, flag);
-  if (!(number > 0) || number > 1e6) throw wrong_flag(flag + value, "is not a time above 0", "give seconds, e.g. 0.05");
+  if (!(number > 0) || number > 1e6)
+    throw input_error(flag + value, "is not a time above 0", "give seconds, e.g. 0.05");
   return in_this_versions_words(flag, seconds);
 }
 
@@ -78,7 +75,7 @@ GoogleFlags::GoogleFlags(const std::vector<std::string>& arguments) {
     const std::string given = equals == std::string::npos ? "" : argument.substr(equals + 1);
     if (flag == "--benchmark_repetitions=") {
       if (const std::int64_t n = parse_int(given, flag); n < 1 || n > 1'000'000)
-        throw wrong_flag(argument, "is not a number of repetitions", "give 1 or more");
+        throw input_error(argument, "is not a number of repetitions", "give 1 or more");
     } else if (flag == "--benchmark_min_time=") {
       arguments_.push_back(checked_time(flag, given));
       continue;
@@ -91,22 +88,20 @@ GoogleFlags::GoogleFlags(const std::vector<std::string>& arguments) {
     arguments_.push_back(argument);
   }
   if (list_only() || value("out_format").empty() || !value("out").empty()) return;
-  throw wrong_flag("--benchmark_out_format", "there is no file", "give --benchmark_out=FILE too");
+  throw input_error("--benchmark_out_format", "there is no file", "give --benchmark_out=FILE too");
 }
 
 void GoogleFlags::initialize() const {
-  std::vector<std::string> words = {"aneval bench"};  // no path: it ends up in JSON
-  words.insert(words.end(), arguments_.begin(), arguments_.end());
-  // Google Benchmark keeps a pointer to the name.
-  static const std::string name = words.front();
-  std::vector<char*> pointers;
+  // No path, because it ends up in JSON; static, because Google Benchmark keeps a pointer to it.
+  static char name[] = "aneval bench";
+  std::vector<std::string> words = arguments_;
+  std::vector<char*> pointers = {name};
   for (std::string& word : words) pointers.push_back(word.data());
-  pointers.front() = const_cast<char*>(name.c_str());
   int count = static_cast<int>(pointers.size());
   benchmark::Initialize(&count, pointers.data());
   if (count > 1)
-    throw wrong_flag(pointers[1], "is no option of this command nor a valid flag of Google Benchmark",
-                     "see `aneval bench --help`");
+    throw input_error(pointers[1], "is no option of this command nor a valid flag of Google Benchmark",
+                      "see `aneval bench --help`");
 }
 
 std::string GoogleFlags::value(const std::string& name) const {
@@ -141,8 +136,8 @@ Filter::Filter(const std::string& expression) : state_(std::make_unique<State>()
   try {
     state_->expression = std::regex(text, std::regex_constants::extended);
   } catch (const std::regex_error& error) {
-    throw wrong_flag("--benchmark_filter=" + expression, std::string("is no regular expression: ") + error.what(),
-                     "quote ( ) [ ] * + ? where they are meant literally");
+    throw input_error("--benchmark_filter=" + expression, std::string("is no regular expression: ") + error.what(),
+                      "quote ( ) [ ] * + ? where they are meant literally");
   }
 }
 

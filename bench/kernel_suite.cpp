@@ -27,17 +27,12 @@ std::int64_t elements_of(const ane::PackedLayout& layout, ane::SlotKind kind) {
 
 std::string program_hash(const ValidatedKernel& kernel) { return kernel.ready->kernel.executable->program_hash(); }
 
-Error differs(const std::string& what, const std::string& expected, const std::string& got) {
-  return {ExitCode::check_failed, what, "its hash is " + got + ", the validated one is " + expected,
-          "a run that was timed gave something else: look for a race, or for a device that is not deterministic"};
-}
-
 /// The surface must hold the same bits as before the runs.
 std::function<void()> unchanged(std::shared_ptr<ane::Surface> surface, std::string what) {
   const std::string before = ane::surface_hash(*surface);
   return [surface, what, before] {
     const std::string now = ane::surface_hash(*surface);
-    if (now != before) throw differs(what, before, now);
+    if (now != before) throw hash_differs(what, before, now);
   };
 }
 
@@ -107,7 +102,7 @@ Subject eval(const Cases& cases, const validate::Case& c) {
     const std::string hash = ane::surface_hash(*request->output());
     if (hash == expected) return;
     ane::check_no_poison(*request, pattern());  // says more than that hashes differ
-    throw differs(what, expected, hash);
+    throw hash_differs(what, expected, hash);
   };
   const ane::CompiledKernel& compiled = kernel.ready->kernel;
   const auto surface_bytes = static_cast<double>(compiled.layout.input_bytes() + compiled.layout.output_bytes());
@@ -145,7 +140,7 @@ Subject read(const Cases& cases, const validate::Case& c) {
       rounded.resize(bits.size());
       ane::read_block_bits(layout, layout.blocks()[i].name, *request->output(), bits);
       ane::to_half((*values)[i].data(), rounded.data(), static_cast<std::int64_t>(rounded.size()));
-      if (bits != rounded) throw differs(what + ", block " + layout.blocks()[i].name, "the surface's", "another");
+      if (bits != rounded) throw hash_differs(what + ", block " + layout.blocks()[i].name, "the surface's", "another");
     }
   };
   subject.work = conversion_work(elements);

@@ -2,9 +2,8 @@
 #include <algorithm>
 #include <map>
 
-#include "bench/samples.h"
 #include "bench/suites.h"
-#include "common/error.h"
+#include "common/statistics.h"
 #include "validate/layer_check.h"
 
 namespace aneval::bench {
@@ -90,10 +89,7 @@ double flops_of(const LayerState& state, const std::vector<ane::PlanStep>& steps
 
 void check_results(const LayerState& state) {
   const std::string hash = validate::layer_hash(state.tensors);
-  if (hash != state.output_hash)
-    throw Error(ExitCode::check_failed, "results of the layer",
-                "their hash is " + hash + ", the validated one is " + state.output_hash,
-                "a run that was timed gave something else: look for a race, or for a device that is not deterministic");
+  if (hash != state.output_hash) throw hash_differs("result of the layer", state.output_hash, hash);
 }
 
 /// Weight gradients accumulate: every run starts from zeros.

@@ -6,7 +6,7 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "common/vocabulary.h"
+#include "common/statistics.h"
 
 namespace aneval::bench {
 namespace {
@@ -29,23 +29,6 @@ void call(const std::function<void()>& function) {
 }
 
 }  // namespace
-
-Record fact(const Record& row, std::string_view metric, double value) {
-  const MetricName* name = find_metric(metric);
-  if (name == nullptr) throw std::logic_error("no metric is called " + std::string(metric));
-  Record result = row;
-  result.metric = name->name;
-  result.unit = name->unit;
-  result.value = value;
-  return result;
-}
-
-Record fact(const Record& row, std::string_view metric, std::string text) {
-  Record result = fact(row, metric, 0.0);
-  result.value.reset();
-  result.text = std::move(text);
-  return result;
-}
 
 void Measurement::prepare() {
   if (!subject_) subject_ = benchmark_.prepare();
@@ -87,16 +70,12 @@ double Measurement::iterate() {
   return series.ns.back();
 }
 
-Measurement::Counts Measurement::count_since(const ane::DeviceCounters& start, double iterations) const {
-  const ane::DeviceCounters now = device_.counters();
-  return {static_cast<double>(now.compile_attempts - start.compile_attempts) / iterations,
-          static_cast<double>(now.loads - start.loads) / iterations,
-          static_cast<double>(now.evaluations - start.evaluations) / iterations};
-}
-
 void Measurement::end_series() {
   const auto runs = static_cast<double>(series_.back().ns.size()) * static_cast<double>(subject_->batch);
-  counts_ = count_since(at_start_, runs);
+  const ane::DeviceCounters now = device_.counters();
+  counts_ = {static_cast<double>(now.compile_attempts - at_start_.compile_attempts) / runs,
+             static_cast<double>(now.loads - at_start_.loads) / runs,
+             static_cast<double>(now.evaluations - at_start_.evaluations) / runs};
   call(subject_->finished);
 }
 

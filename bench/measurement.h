@@ -48,7 +48,6 @@ class Measurement {
  private:
   /// before, run, after; adds to cpu_ns and returns nanoseconds, both of one run.
   double timed_run(double& cpu_ns);
-  Counts count_since(const ane::DeviceCounters& start, double iterations) const;
 
   Benchmark benchmark_;
   const ane::Device& device_;

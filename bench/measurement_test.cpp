@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "ane/emulator/emulator.h"
+#include "common/statistics.h"
 #include "common/test_support.h"
 #include "common/vocabulary.h"
 

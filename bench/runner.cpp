@@ -6,7 +6,7 @@
 
 #include "bench/measurement.h"
 #include "common/error.h"
-#include "common/names.h"
+#include "common/statistics.h"
 
 namespace aneval::bench {
 namespace {

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
-#include <stdexcept>
+
+#include "common/statistics.h"
 
 namespace aneval::bench {
 
@@ -16,14 +17,6 @@ std::vector<double> samples_of(const Series& series) {
     samples.push_back(std::accumulate(at(begin), at(end), 0.0) / static_cast<double>(end - begin));
   }
   return samples;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) throw std::logic_error("the median of nothing");
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
 bool Stability::reached() const {

@@ -1,4 +1,4 @@
-// From the times of single runs to what is recorded: samples, their median, and when times are stable enough to begin.
+// From the times of single runs to what is recorded: samples, and when times are stable enough to begin.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,6 @@ inline constexpr std::size_t kSamplesPerSeries = 32;
 /// The series itself when it is short, else means of consecutive iterations, in groups whose sizes differ by at most
 /// one. So the mean of the samples is (nearly) Google Benchmark's own number.
 std::vector<double> samples_of(const Series& series);
-
-/// Of a copy; the mean of the two middle values for an even count. Throws std::logic_error for none.
-double median(std::vector<double> values);
 
 /// Decides when warm-up may end: the last three medians of three consecutive times agree within 2 %, so that neither a
 /// single outlier nor a slow drift passes for stable.

@@ -3,17 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <numeric>
-#include <stdexcept>
 
 namespace aneval::bench {
 namespace {
-
-TEST(Median, OddEvenAndNothing) {
-  EXPECT_EQ(median({3, 1, 2}), 2);
-  EXPECT_EQ(median({4, 1, 3, 2}), 2.5);
-  EXPECT_EQ(median({7}), 7);
-  EXPECT_THROW(median({}), std::logic_error);
-}
 
 TEST(Samples, ShortSeriesAreKeptWhole) { EXPECT_THAT(samples_of({.ns = {3, 1, 2}}), testing::ElementsAre(3, 1, 2)); }
 

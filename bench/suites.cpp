@@ -1,6 +1,7 @@
 #include "bench/suites.h"
 
 #include <algorithm>
+#include <set>
 
 namespace aneval::bench {
 
@@ -31,25 +32,22 @@ std::string case_name(const validate::Case& c) {
 }
 
 std::vector<Benchmark> all_benchmarks(const SuiteOptions& options) {
+  struct Suite {
+    std::vector<Benchmark> (*make)(const SuiteOptions&);
+    enum { kernels, layers, others } of;
+  };
+  constexpr Suite kSuites[] = {{kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels},
+                               {layer_suite, Suite::layers},      {cpu_suite, Suite::others},
+                               {conversion_suite, Suite::others}, {host_suite, Suite::others}};
   std::vector<Benchmark> all;
-  for (const auto suite : {kernel_suite, matmul_suite}) {
-    auto benchmarks = suite(options);
-    all.insert(all.end(), benchmarks.begin(), benchmarks.end());
+  std::set<std::string> names;
+  for (const Suite& suite : kSuites) {
+    if (!options.kernel.empty() && suite.of != (options.kernel == "layer" ? Suite::layers : Suite::kernels)) continue;
+    for (Benchmark& benchmark : suite.make(options))
+      // The generic matmul of a shape may be one of the sizes that it is swept over.
+      if (names.insert(benchmark.name).second) all.push_back(std::move(benchmark));
   }
-  // The generic matmul of a shape may be one of the sizes that it is swept over.
-  std::vector<Benchmark> unique;
-  for (Benchmark& benchmark : all)
-    if (std::none_of(unique.begin(), unique.end(), [&](const Benchmark& b) { return b.name == benchmark.name; }))
-      unique.push_back(std::move(benchmark));
-  if (!options.kernel.empty() && options.kernel != "layer") return unique;
-  if (options.kernel == "layer") unique.clear();
-  std::vector<Benchmark> (*const rest[])(const SuiteOptions&) = {layer_suite, cpu_suite, conversion_suite, host_suite};
-  for (const auto suite : rest) {
-    if (options.kernel == "layer" && suite != layer_suite) continue;
-    auto benchmarks = suite(options);
-    unique.insert(unique.end(), benchmarks.begin(), benchmarks.end());
-  }
-  return unique;
+  return all;
 }
 
 }  // namespace aneval::bench

@@ -1,7 +1,6 @@
 #include "bench/validated.h"
 
 #include "ane/staging.h"
-#include "common/error.h"
 #include "validate/layer_check.h"
 
 namespace aneval::bench {
@@ -15,6 +14,11 @@ Error judged_wrong(const std::string& case_text, const std::string& reason) {
 }
 
 }  // namespace
+
+Error hash_differs(const std::string& what, const std::string& validated, const std::string& got) {
+  return {ExitCode::check_failed, what, "its hash is " + got + ", the validated one is " + validated,
+          "a run that was timed gave something else: look for a race, or for a device that is not deterministic"};
+}
 
 ValidatedCases::ValidatedCases(validate::CheckOptions options, const RunContext& run,
                                const std::vector<Record>& earlier)
@@ -58,7 +62,8 @@ std::string ValidatedCases::layer(const validate::Case& c, const NamedTensors& t
   const std::string text = validate::case_text(c);
   if (const auto found = layers_.find(text); found != layers_.end()) return found->second;
   std::string hash;
-  if (const auto found = earlier_.find(text); found != earlier_.end()) {
+  // A layer's row names no program hash: with programs of the user it is judged anew.
+  if (const auto found = earlier_.find(text); found != earlier_.end() && options_.programs.programs.empty()) {
     hash = found->second.output_hash;
   } else {
     const validate::LayerResult result = validate::check_layer(options_, c, tensors);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "common/record.h"
 #include "validate/kernel_check.h"
 
@@ -42,5 +43,8 @@ class ValidatedCases {
   std::map<std::string, ValidatedKernel> kernels_;
   std::map<std::string, std::string> layers_;
 };
+
+/// The error of a timed run whose output is not what was judged.
+Error hash_differs(const std::string& what, const std::string& validated, const std::string& got);
 
 }  // namespace aneval::bench

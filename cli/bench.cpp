@@ -1,14 +1,11 @@
 // aneval bench: Google Benchmark suites over kernels, layers, the CPU's share of a layer, and the host.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "bench/runner.h"
 #include "bench/suites.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "common/error.h"
-#include "common/files.h"
 
 namespace aneval::cli {
 namespace {
@@ -40,15 +37,7 @@ bench::SuiteOptions suite_options(const BenchOptions& o) {
   suite.seed = o.device.seed;
   suite.kernel = o.kernel;
   suite.extent = o.full ? validate::Extent::full : validate::Extent::quick;
-  if (o.device.model.empty() && o.full) {
-    for (ModelShape shape : model_presets()) {
-      if (o.device.seq) shape.seq = *o.device.seq;
-      check_shape(shape, "--seq");
-      suite.shapes.push_back(shape);
-    }
-  } else {
-    suite.shapes.push_back(o.device.shape());
-  }
+  suite.shapes = o.device.shapes(o.full);
   return suite;
 }
 
@@ -73,7 +62,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   google_flags.insert(google_flags.begin(), "--benchmark_min_time=0.1");
   const bench::GoogleFlags flags(google_flags);
   check_kernel(o.kernel);
-  if (!o.out.empty()) check_writable(o.out), check_replaceable(o.out);
+  check_result_file(o.out);
   bench::SuiteOptions suite = suite_options(o);
   if (flags.list_only()) {
     bench::list_benchmarks(bench::all_benchmarks(suite), flags);

@@ -20,19 +20,35 @@ ModelShape DeviceOptions::shape() const {
   return shape;
 }
 
-void add_device_options(CLI::App& app, DeviceOptions& options) {
+std::vector<ModelShape> DeviceOptions::shapes(bool all) const {
+  if (!all || !model.empty()) return {shape()};
+  std::vector<ModelShape> shapes;
+  for (const ModelShape& preset : model_presets()) {
+    DeviceOptions named = *this;
+    named.model = preset.name;
+    shapes.push_back(named.shape());
+  }
+  return shapes;
+}
+
+/// --model --seq --variant
+void add_shape_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
       "--model", options.model,
       fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel));
+  app.add_option("--seq", options.seq, "tokens per evaluation, instead of the model's");
+  app.add_option("--variant", options.variant, "key=value;key=value (`aneval list variants`)");
+}
+
+void add_device_options(CLI::App& app, DeviceOptions& options) {
+  add_shape_options(app, options);
   app.add_option("--backend", options.backend, "auto, apple, emulator or reference")->capture_default_str();
   app.add_option("--profile", options.profile, "numerics profile of the emulator (`aneval list profiles`)")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of random tensors")->capture_default_str();
-  app.add_option("--seq", options.seq, "tokens per evaluation, instead of the model's");
   app.add_option("--threads", options.threads, "threads, 0 for one per processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  app.add_option("--variant", options.variant, "key=value;key=value (`aneval list variants`)");
   app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
   app.add_option("--compile-limit", options.compile_limit, "refuse after this many compiles")
       ->check(CLI::PositiveNumber);
@@ -43,11 +59,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
 
 void add_kernel_options(CLI::App& app, KernelOptions& options) {
   app.add_option("--kernel", options.kernel, "`aneval list kernels`")->required();
-  app.add_option(
-      "--model", options.device.model,
-      fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel));
-  app.add_option("--seq", options.device.seq, "tokens per evaluation, instead of the model's");
-  app.add_option("--variant", options.device.variant, "key=value;key=value (`aneval list variants`)");
+  add_shape_options(app, options.device);
   app.add_option("--ic", options.ic, "input channels of dynMatmul");
   app.add_option("--oc", options.oc, "output channels of dynMatmul");
 }

@@ -37,6 +37,8 @@ struct DeviceOptions {
 
   /// The model's shape with --seq applied; kDefaultModel when none was given.
   ModelShape shape() const;
+  /// That one shape, or all presets with --seq applied when `all` is asked for and no model was given.
+  std::vector<ModelShape> shapes(bool all) const;
   ane::Variant parsed_variant() const { return ane::parse_variant(variant); }
   ane::ProgramOptions program_options() const { return {programs}; }
 };

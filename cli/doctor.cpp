@@ -28,7 +28,7 @@ ordered_json libraries(const Environment& environment) {
   return all;
 }
 
-ordered_json describe(const Environment& environment) {
+std::string describe(const Environment& environment) {
   const BackendChoice choice = choose_backend();
   auto report = ordered_json::parse(environment_json(environment));
   report["backend"] = choice.backend;
@@ -38,16 +38,8 @@ ordered_json describe(const Environment& environment) {
   report["compiler"] = __VERSION__;
   report["blas"] = "none: matrix products are Eigen's own";
   report["libraries"] = libraries(environment);
-  return report;
-}
-
-std::string plain(const ordered_json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
-  if (!value.is_object()) return value.dump();
-  std::string text;
-  for (const auto& [name, part] : value.items()) text += (text.empty() ? "" : ", ") + name + " " + plain(part);
-  return text.empty() ? "unknown" : text;
+  // Foreign bytes in a CPU's name are no reason to say nothing.
+  return report.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 /// Why one of "ane", "ac", "no-lowpower", "thermal=N" does not hold; empty when it does. Errors: another word.
@@ -79,11 +71,11 @@ int doctor(const DoctorOptions& options) {
     if (const std::string why = unmet(requirement, environment); !why.empty())
       wrong.push_back(requirement + " (" + why + ")");
 
-  const ordered_json report = describe(environment);
+  const std::string report = describe(environment);
   if (options.json)
-    fmt::print("{}\n", report.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", report);
   else
-    for (const auto& [name, value] : report.items()) fmt::print("{:<16} {}\n", name, plain(value));
+    for (const auto& [name, value] : environment_lines(report)) fmt::print("{:<16} {}\n", name, value);
   if (!wrong.empty())
     throw refusal("--require", "not met: " + join(wrong, ", "), "measure on a machine, or in a state, that meets it");
   return 0;

@@ -62,20 +62,9 @@ std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
   suite.seed = device.seed;
   suite.variant = device.parsed_variant();
   std::vector<validate::Case> cases;
-  std::vector<ModelShape> shapes;
-  if (!device.model.empty()) {
-    shapes.push_back(device.shape());
-  } else {
-    // No model named: the small shapes where indices go wrong, then the default preset, or all of them.
-    if (device.variant.empty()) cases = validate::edge_cases(registry, suite);
-    for (ModelShape shape : model_presets()) {
-      if (!o.full && shape.name != kDefaultModel) continue;
-      if (device.seq) shape.seq = *device.seq;
-      check_shape(shape, "--seq");
-      shapes.push_back(shape);
-    }
-  }
-  for (const ModelShape& shape : shapes) {
+  // No model named: first the small shapes where indices go wrong.
+  if (device.model.empty() && device.variant.empty()) cases = validate::edge_cases(registry, suite);
+  for (const ModelShape& shape : device.shapes(o.full)) {
     suite.shape = shape;
     const auto of_shape = validate::shape_cases(registry, suite);
     cases.insert(cases.end(), of_shape.begin(), of_shape.end());
@@ -168,7 +157,7 @@ class Runner {
 
 int validate_command(const ValidateOptions& o) {
   check_arguments(o);
-  if (!o.out.empty()) check_writable(o.out), check_replaceable(o.out);  // before any work
+  check_result_file(o.out);  // before any work
   CaseRunner here(o.settings);
   const auto cases = choose_cases(o, here);
   if (o.settings.real()) {

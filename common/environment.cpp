@@ -67,6 +67,15 @@ nlohmann::ordered_json power_json(const PowerState& power) {
   return json;
 }
 
+std::string in_words(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (!value.is_object()) return value.dump();
+  std::string text;
+  for (const auto& [name, part] : value.items()) text += (text.empty() ? "" : ", ") + name + " " + in_words(part);
+  return text.empty() ? "unknown" : text;
+}
+
 std::string random_hex() {
   std::random_device device;
   return fmt::format("{:08x}", device());
@@ -184,6 +193,13 @@ std::string environment_json(const Environment& environment) {
                                        {"libraries", libraries}};
   // Foreign bytes in a CPU's name are no reason to lose the results.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+}
+
+std::vector<std::pair<std::string, std::string>> environment_lines(const std::string& json) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  const auto environment = nlohmann::ordered_json::parse(json);
+  for (const auto& [name, value] : environment.items()) lines.emplace_back(name, in_words(value));
+  return lines;
 }
 
 std::string version_text() { return fmt::format("aneval {} ({}, {})", ANEVAL_VERSION, ANEVAL_COMMIT, build_text()); }

@@ -37,6 +37,10 @@ RunContext make_run_context(const Environment& environment);
 
 std::string environment_json(const Environment& environment);
 
+/// Name and value of every entry of an environment.json, in words for people ("yes", "eigen 3.4.0, highway 1.0.3").
+/// Throws nlohmann's exceptions for text that is no JSON object.
+std::vector<std::pair<std::string, std::string>> environment_lines(const std::string& json);
+
 /// "aneval 0.1.0 (50ff70b, release-gcc12-avx512)".
 std::string version_text();
 

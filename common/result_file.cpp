@@ -34,7 +34,9 @@ std::string complete_lines(std::string text) {
 
 }  // namespace
 
-void check_replaceable(const fs::path& file) {
+void check_result_file(const fs::path& file) {
+  if (file.empty()) return;
+  check_writable(file);
   if (!is_appendable(file)) return;
   std::error_code error;
   if (!fs::exists(file, error) || fs::file_size(file, error) == 0) return;
@@ -54,8 +56,7 @@ void check_replaceable(const fs::path& file) {
 ResultFile::ResultFile(Options options) : options_(std::move(options)) {
   const fs::path& file = options_.file;
   if (file.empty()) return;
-  check_writable(file);
-  check_replaceable(file);
+  check_result_file(file);
   if (is_appendable(file)) {
     journal_ = std::make_unique<Journal>(partial_name(file));
     journal_->clear();  // what a killed run left there

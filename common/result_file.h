@@ -51,9 +51,9 @@ class ResultFile {
   std::int64_t done_ = 0;
 };
 
-/// Throws an input_error when `file` exists and is not a result file of this schema: nobody loses a file to a mistyped
-/// --out, and results of different schemas do not mix.
-void check_replaceable(const std::filesystem::path& file);
+/// Throws an input_error when `file` cannot be created, or exists and is not a result file of this schema: nobody loses
+/// a file to a mistyped --out, and results of different schemas do not mix. An empty path is nothing to check.
+void check_result_file(const std::filesystem::path& file);
 
 /// Rows of a result file, also of a `.partial` one, whose last line a crash may have cut: that line is left out.
 /// Errors as read_csv.

@@ -122,7 +122,7 @@ TEST(ResultFile, ForeignFilesAreNotReplaced) {
   // An older result file of this schema, an empty file and a file without rows are.
   for (const std::string& text : {csv_header() + csv_line(measured(1)), std::string(), csv_header()}) {
     write_file(file, text);
-    EXPECT_NO_THROW(check_replaceable(file));
+    EXPECT_NO_THROW(check_result_file(file));
   }
 }
 

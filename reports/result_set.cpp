@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
 #include "common/result_file.h"
+#include "common/statistics.h"
 
 namespace aneval::reports {
 namespace {
@@ -16,14 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxSideFileBytes = 1 << 20;
-
-/// Quantile of sorted values, linear between neighbours.
-double quantile(const std::vector<double>& sorted, double q) {
-  const double place = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
 
 /// results.csv, else every result file of the folder, finished or not.
 std::vector<fs::path> result_files(const fs::path& folder) {
@@ -78,12 +70,7 @@ Process& process_of(ResultSet& set, const Record& row) {
 
 std::string Setting::arithmetic() const { return profile.empty() ? backend : backend + " profile " + profile; }
 
-double Series::median() const {
-  if (values.empty()) throw std::logic_error("a series without values");
-  std::vector<double> sorted = values;
-  std::sort(sorted.begin(), sorted.end());
-  return quantile(sorted, 0.5);
-}
+double Series::median() const { return aneval::median(values); }
 
 double Series::relative_iqr() const {
   if (values.size() < 4) return 0;

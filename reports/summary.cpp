@@ -2,30 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "common/environment.h"
 #include "reports/format.h"
 #include "reports/tables.h"
 
 namespace aneval::reports {
 namespace {
 
-std::string plain(const nlohmann::ordered_json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_object()) return value.dump();
-  std::string text;
-  for (const auto& [key, entry] : value.items()) text += (text.empty() ? "" : ", ") + key + " " + plain(entry);
-  return text;
-}
-
 Table environment_table(const ResultSet& set) {
   Table table{.title = "Environment"};
   table.columns = {"", "value"};
-  for (const std::string& text : set.environments) {
-    const auto environment = nlohmann::ordered_json::parse(text);
-    for (const auto& [key, value] : environment.items())
-      if (key != "schema") table.rows.push_back({key, plain(value)});
-  }
+  for (const std::string& text : set.environments)
+    for (const auto& [name, value] : environment_lines(text))
+      if (name != "schema") table.rows.push_back({name, value});
   if (!table.rows.empty()) return table;
   for (const auto& [setting, series] : set.settings)
     table.rows.insert(table.rows.end(), {{"chip", setting.chip},

@@ -120,22 +120,6 @@ std::string spread_note(const SeriesMap& series) {
          recompile_note(series);
 }
 
-/// A series whose metric is its own column, for tables of CPU work.
-struct HostRow {
-  const SeriesKey* key;
-  const Series* time;
-};
-
-std::vector<HostRow> host_rows(const SeriesMap& series, std::initializer_list<std::string_view> phases) {
-  std::vector<HostRow> rows;
-  for (const Entry* entry : ordered(series)) {
-    const auto& [key, values] = *entry;
-    if (key.metric == "time" && key.kernel.empty() && in(key.phase, phases) && !values.values.empty())
-      rows.push_back({&key, &values});
-  }
-  return rows;
-}
-
 /// The best median of a host benchmark's metric, over sizes and threads.
 double best(const SeriesMap& series, std::string_view item, std::string_view metric) {
   double value = 0;
@@ -296,10 +280,14 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
 std::vector<Table> host_tables(const SeriesMap& series) {
   Table table{.title = "The CPU's share, conversions, and this machine", .folded = true};
   table.columns = {"operation", "size", "time", "GB/s", "TFLOP/s"};
-  for (const HostRow& row : host_rows(series, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))
-    table.rows.push_back({row.key->item, row.key->model.empty() ? row.key->case_text : model_title(*row.key),
-                          time_text(row.time->median()), cell(find(series, *row.key, "gb_per_s"), number3),
-                          cell(find(series, *row.key, "tflops"), number3)});
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
+    if (key.metric != "time" || !key.kernel.empty() || values.values.empty() ||
+        !in(key.phase, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))
+      continue;
+    table.rows.push_back({key.item, key.model.empty() ? key.case_text : model_title(key), time_text(values.median()),
+                          cell(find(series, key, "gb_per_s"), number3), cell(find(series, key, "tflops"), number3)});
+  }
   return table.rows.empty() ? std::vector<Table>() : std::vector<Table>{table};
 }
 
