@@ -1,6 +1,4 @@
 // Rows and transposed blocks on every SIMD target of this machine, bit for bit against the portable conversions.
-//
-// A build for one machine (ANEVAL_NATIVE) contains its best target only; the portable build contains them all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "ane/every_target.h"
 #include "ane/half.h"
 #include "common/thread_pool.h"
 #include "hwy/highway.h"
@@ -20,37 +19,11 @@
 namespace aneval::ane {
 namespace {
 
-/// Runs the body once per target that this program contains and this machine supports.
-void on_every_target(const std::function<void()>& body) {
-  const std::vector<std::int64_t> targets = hwy::SupportedAndGeneratedTargets();
-  ASSERT_FALSE(targets.empty());
-  for (const std::int64_t target : targets) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 constexpr std::int64_t kChunk = 1 << 16;  // floats that share their upper 16 bits
 
-// Every chunk is checked in optimised builds. Others would take minutes, and sanitizers look at memory, not at bits.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define ANEVAL_SLOW_BUILD 1
-#endif
-#endif
-#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ANEVAL_SLOW_BUILD 1
-#endif
+// Every chunk is checked in optimised builds; others would take minutes.
 constexpr std::int64_t kSampleStep = 61;  // a prime: meets every exponent and both signs
-#ifdef ANEVAL_SLOW_BUILD
-constexpr std::int64_t kEveryStep = kSampleStep;
-#else
-constexpr std::int64_t kEveryStep = 1;
-#endif
+constexpr std::int64_t kEveryStep = kSlowBuild ? kSampleStep : 1;
 
 /// The first of a chunk's floats for which the portable conversion and `convert` disagree, or -1.
 template <class Convert>
