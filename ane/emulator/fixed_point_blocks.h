@@ -1,0 +1,109 @@
+// How a fixed-point product is cut into blocks, and the memory that it works in: what the driver
+// (fixed_point_product.cpp) and the vector code (fixed_point_simd.cpp) have in common.
+//
+// The left operand x is packed into panels of kRows rows, once. Each task then takes kColumns columns of the right
+// operand y, packs them kDepth steps of k at a time, and runs every panel against them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace aneval::emulator {
+
+struct FixedPointWork;
+
+namespace fixed_point {
+
+/// Rows of a register tile. 6 rows of 4 vectors leave a register file of 32 room for 4 columns and a broadcast.
+inline constexpr std::int64_t kRows = 6;
+/// Floats that one step of a panel takes: the rows, filled up so that vectors of 4 and 8 cover them.
+inline constexpr std::int64_t kRowSlots = 8;
+/// Steps of k between two transfers of sums from fp32 to integers. At most 256, because steps are listed in bytes. 192
+/// was the fastest of 64, 96, 128, 192 and 256 for the shapes of bench/arithmetic_suite.cpp: longer blocks amortise the
+/// transfer, shorter ones leave more of a tile in the first-level cache.
+inline constexpr std::int64_t kDepth = 192;
+/// Columns of a task; a multiple of every target's tile.
+inline constexpr std::int64_t kColumns = 128;
+/// Panels that are multiplied before the columns are packed again: with kColumns, sums of 261 KiB, which stay in the
+/// second-level cache.
+inline constexpr std::int64_t kMostPanels = 85;
+
+inline std::int64_t blocks_of(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
+
+/// Element (i, j) lies at data[i·row_step + j·column_step].
+struct Matrix {
+  const float* data = nullptr;
+  std::int64_t rows = 0, columns = 0, row_step = 0, column_step = 0;
+
+  Matrix transposed() const { return {data, columns, rows, column_step, row_step}; }
+  Matrix block(std::int64_t row, std::int64_t column, std::int64_t most_rows, std::int64_t most_columns) const {
+    return {data + row * row_step + column * column_step, std::min(most_rows, rows - row),
+            std::min(most_columns, columns - column), row_step, column_step};
+  }
+};
+
+/// Cache-line aligned memory that only grows; what it held is lost when it does.
+class Buffer {
+ public:
+  Buffer() = default;
+  ~Buffer() { release(); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  /// Uninitialised room for n values of a trivial type.
+  template <class T>
+  T* room(std::int64_t n) {
+    const std::size_t bytes = sizeof(T) * static_cast<std::size_t>(n);
+    if (bytes > bytes_) {
+      release();
+      data_ = ::operator new(bytes, kAlignment);
+      bytes_ = bytes;
+    }
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  void release() {
+    if (data_ != nullptr) ::operator delete(data_, kAlignment);
+    data_ = nullptr;
+    bytes_ = 0;
+  }
+
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// What one thread needs for its columns.
+struct Scratch {
+  Buffer stage;     // operands on their way into panels and tiles
+  Buffer tiles;     // kDepth x kColumns of y, packed
+  Buffer sums;      // int32, in units of 2^-16
+  Buffer overflow;  // int8: 0, or the sign of the overflow
+  Buffer bounds;    // per tile and panel, of every partial sum so far
+};
+
+/// Rows of x and the same rows packed: depth blocks, each with all its panels.
+struct LeftRows {
+  Matrix x;
+  const float* bias = nullptr;  // of the first row; null: none
+  std::int64_t bias_step = 0;
+  void* panels = nullptr;
+
+  std::int64_t panel_count() const { return blocks_of(x.rows, kRows); }
+  std::int64_t depth_blocks() const { return blocks_of(x.columns, kDepth); }
+};
+
+/// Bytes of one packed panel of one depth block on the chosen SIMD target.
+std::int64_t panel_bytes();
+/// Packs `count` panels of one depth block, beginning with `first`.
+void pack_left(const LeftRows& left, std::int64_t depth_block, std::int64_t first, std::int64_t count,
+               Scratch& scratch);
+/// out = bias + left·y for at most kColumns columns of y; rows of `out` lie out_step apart. Adds to `work`.
+void multiply_columns(const LeftRows& left, const Matrix& y, float* out, std::int64_t out_step, Scratch& scratch,
+                      FixedPointWork& work);
+
+}  // namespace fixed_point
+}  // namespace aneval::emulator
