@@ -45,8 +45,7 @@ constexpr std::int64_t scaled(std::int64_t significand, int shift) {
 }
 
 /// A product in units of 2^-16.
-constexpr std::int64_t product(float x, float y) {
-  const Operand a = decode(x), b = decode(y);
+constexpr std::int64_t product(const Operand& a, const Operand& b) {
   if (a.exponent + b.exponent <= kDroppedExponent) return 0;
   return scaled(a.significand * b.significand, a.exponent + b.exponent - 20 + 16);
 }
@@ -86,7 +85,7 @@ class Accumulator {
 constexpr float dot(std::int64_t count, const float* x, std::int64_t x_step, const float* y, std::int64_t y_step,
                     float bias = 0.0F) {
   Accumulator sum(bias);
-  for (std::int64_t k = 0; k < count; ++k) sum.add(product(x[k * x_step], y[k * y_step]));
+  for (std::int64_t k = 0; k < count; ++k) sum.add(product(decode(x[k * x_step]), decode(y[k * y_step])));
   return sum.result();
 }
 

@@ -59,7 +59,7 @@ struct LeftPanel {
   alignas(64) float values[kDepth * kRowSlots];
   Threshold thresholds[kDepth * kRowSlots];
   std::uint8_t step_threshold[kDepth];  // largest smallest e'_b of the rows
-  float norms[kRowSlots];               // at least the Euclidean norm of each row
+  float norms[kRowSlots];               // Euclidean norm of each row, within 2^-17 of itself (sums in fp32)
   float largest_norm, largest;          // of the rows, of |values|
 };
 
@@ -73,9 +73,6 @@ struct RightTile {
   alignas(64) float norms[kTile];
   float largest_norm, largest;
 };
-
-/// Sums of at most 256 squares in fp32 are right within 2^-16; moved values add 2^-22.
-constexpr float kNormMargin = 1.0001F;
 
 /// target[r·width + c] = m(r, c), zero for columns beyond m's. 4x4 blocks where rows are contiguous the other way.
 HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
@@ -156,7 +153,7 @@ HWY_INLINE void PackPanel(const float* HWY_RESTRICT staged, std::int64_t stride,
       const auto step = static_cast<std::uint8_t>(hn::GetLane(hn::MaxOfLanes(di, smallest)));
       panel.step_threshold[k] = slot == 0 ? step : std::max(panel.step_threshold[k], step);
     }
-    hn::StoreU(hn::Mul(hn::Sqrt(squares), hn::Set(d, kNormMargin)), d, panel.norms + slot);
+    hn::StoreU(hn::Sqrt(squares), d, panel.norms + slot);
     hn::StoreU(most, d, largest + slot);
   }
   for (std::int64_t i = 0; i < kRows; ++i) {
@@ -194,13 +191,12 @@ HWY_INLINE void PackTile(const float* HWY_RESTRICT staged, std::int64_t stride, 
   }
   Vec largest_norm = hn::Zero(d);
   for (std::int64_t j = 0; j < kVectors; ++j) {
-    const Vec norm = hn::Mul(hn::Sqrt(squares[j]), hn::Set(d, kNormMargin));
+    const Vec norm = hn::Sqrt(squares[j]);
     hn::Store(norm, d, tile.norms + j * kLanes);
     largest_norm = hn::Max(largest_norm, norm);
   }
   tile.largest_norm = hn::GetLane(hn::MaxOfLanes(d, largest_norm));
-  // Moved, as the values are: what is below a limit stays below it.
-  tile.largest = hn::GetLane(hn::MaxOfLanes(d, most)) * kNormMargin;
+  tile.largest = hn::GetLane(hn::MaxOfLanes(d, most));
 }
 
 }  // namespace aneval::emulator::fixed_point::HWY_NAMESPACE

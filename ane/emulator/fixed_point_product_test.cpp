@@ -108,7 +108,7 @@ class Numbers {
   Random random_;
 };
 
-constexpr int kFamilies = 14;
+constexpr int kFamilies = 15;
 
 /// Fills both operands with one kind of trouble.
 void fill(int family, Numbers& numbers, const Case& c, Product& product) {
@@ -192,6 +192,13 @@ void fill(int family, Numbers& numbers, const Case& c, Product& product) {
       each(y, make);
       break;
     }
+    case 13:  // blocks of k that are harmless alone, overflow together, and come back
+      each(y, [&] { return 8 + 0.0625F * static_cast<float>(numbers.below(4)); });
+      for (std::int64_t b = 0; b < c.batches; ++b)
+        for (std::int64_t i = 0; i < c.m; ++i)
+          for (std::int64_t k = 0; k < c.k; ++k)
+            product.x.at(b, i, k) = (k < 192 * 4 ? 1.0F : -4.0F) * static_cast<float>(4 + (i + k) % 4);
+      break;
     default:  // large and tiny ones side by side: the wide path meets the grid and the drops
       each(x, [&] { return numbers.one_in(3) ? numbers.of_exponent(5, 7, kind) : numbers.of_exponent(-12, -2, kind); });
       each(y,
@@ -202,12 +209,13 @@ void fill(int family, Numbers& numbers, const Case& c, Product& product) {
   });
 }
 
-Case some_case(Numbers& numbers) {
+Case some_case(int family, Numbers& numbers) {
   Case c;
   c.batches = numbers.one_in(3) ? 1 + numbers.below(3) : 1;
   c.m = 1 + numbers.below(numbers.one_in(4) ? 60 : 14);
   c.n = 1 + numbers.below(numbers.one_in(3) ? 300 : 70);
   c.k = 1 + numbers.below(numbers.one_in(3) ? 8 : numbers.one_in(3) ? 900 : 200);
+  if (family == 13) c.k = 600 + numbers.below(400);
   c.x = kLayouts[numbers.below(std::size(kLayouts))];
   c.y = kLayouts[numbers.below(std::size(kLayouts))];
   c.has_bias = numbers.one_in(2);
@@ -224,7 +232,7 @@ TEST(FixedPointProduct, AdversarialMatricesOnEveryTarget) {
       const std::uint64_t seed = static_cast<std::uint64_t>(family) * 1000 + i;
       SCOPED_TRACE("seed " + std::to_string(seed));
       Numbers numbers(seed);
-      const Case c = some_case(numbers);
+      const Case c = some_case(family, numbers);
       Product product(c);
       fill(family, numbers, c, product);
       on_every_target([&] {
@@ -256,6 +264,18 @@ TEST(FixedPointProduct, EverySmallShape) {
         on_every_target([&] { product.expect_exact(&three); });
         if (HasFatalFailure()) return;
       }
+}
+
+TEST(FixedPointProduct, TheLimitItselfOverflows) {
+  Product product({.batches = 1, .m = 4, .k = 3, .n = 1});
+  for (std::int64_t i = 0; i < 4; ++i)
+    for (const std::int64_t k : {0, 1, 2}) {
+      const float near = i % 2 == 0 ? 16.0F : 15.9921875F;
+      product.x.at(0, i, k) = (i < 2 ? 1.0F : -1.0F) * (k == 0 ? 32752.0F : k == 1 ? near : -1.0F);
+    }
+  for (std::int64_t k = 0; k < 3; ++k) product.y.at(0, k, 0) = 1.0F;
+  EXPECT_EQ(product.expected(), (std::vector<float>{65536.0F, 32768.0F, -65536.0F, -32768.0F}));
+  on_every_target([&] { product.expect_exact(nullptr); });
 }
 
 /// More rows than one block of panels has, and more batches than are packed at a time.
@@ -302,7 +322,11 @@ void expect_every_pair(bool shuffled) {
     return engine_value(static_cast<unsigned>(shuffled ? i * 40503 % kHalves : i));  // odd: a permutation
   };
   Operand y(1, 1, kHalves);
-  for (std::int64_t j = 0; j < kHalves; ++j) y.at(0, 0, j) = value(j);
+  std::vector<fixed_point::Operand> decoded;
+  for (std::int64_t j = 0; j < kHalves; ++j) {
+    y.at(0, 0, j) = value(j);
+    decoded.push_back(fixed_point::decode(value(j)));
+  }
   std::vector<std::int64_t> wrong(kHalves, -1);
   ThreadPool pool;
   const auto check = [&](std::int64_t begin, std::int64_t end) {
@@ -311,10 +335,10 @@ void expect_every_pair(bool shuffled) {
     fixed_point_product(x.constant(), y.constant(), nullptr, out.view(), nullptr);
     for (std::int64_t i = begin; i < end; ++i) {
       const float* row = out.values().data() + (i - begin) * kHalves;
-      const float a = x.at(0, i - begin, 0);
+      const fixed_point::Operand a = decoded[static_cast<std::size_t>(i)];
       for (std::int64_t j = 0; j < kHalves; ++j) {
         fixed_point::Accumulator sum;
-        sum.add(fixed_point::product(a, y.values()[static_cast<std::size_t>(j)]));
+        sum.add(fixed_point::product(a, decoded[static_cast<std::size_t>(j)]));
         if (std::bit_cast<std::uint32_t>(row[j]) != std::bit_cast<std::uint32_t>(sum.result()))
           wrong[static_cast<std::size_t>(i)] = j;
       }

@@ -44,8 +44,9 @@ inline constexpr auto kPositions = [] {
   return positions;
 }();
 
-/// Bounds are kept below the limit of 2^15 by more than what they leave out: roundings of at most 2^-17 per product
-/// (kDepth of them per block: kBlockRounding), and those of the bounds themselves in fp32, 2^-9 each.
+/// Bounds are kept below the limit of 2^15 by more than what they leave out. Norms are sums of at most kDepth squares
+/// in fp32, so that the product of two is right within 2^-15 of itself: 1 at the limit. Per block there are kDepth
+/// roundings of products, of at most 2^-17 each, and one of the bound itself, 2^-10: less than kBlockRounding.
 inline constexpr float kProvedBelow = 32766.0F, kBlockRounding = 0.01F;
 
 }  // namespace aneval::emulator::fixed_point
