@@ -1,7 +1,7 @@
 // One description of a kernel drives everything: staging, the MIL program, benchmarks, validation, sweeps, reports.
 //
-// To add a kernel: one file here with its layout and its program, one line in registry.cpp, one function with its row in
-// reference/kernels.cpp. A kernel from outside the tree is added to a KernelRegistry value with add().
+// To add a kernel: one file here with its layout and its program, one line in registry.cpp, one function with its row
+// in reference/kernels.cpp. A kernel from outside the tree is added to a KernelRegistry value with add().
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ struct KernelConfig {
   ModelShape shape;
   Variant variant;
   std::int64_t ic = 0, oc = 0;
+  /// Constants of weight files keep their types and have no numbers: a program that cannot run, built in a millisecond
+  /// at any size (the causal mask alone has S² numbers).
+  bool shapes_only = false;
 };
 
 struct KernelSpec {

@@ -103,9 +103,10 @@ Value Parts::rope(const Value& x, std::string_view name) {
   const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
   const std::string base(name);
   if (cos_.id.empty()) {
-    const RopeTables tables = rope_tables(config_.shape, axes_);
-    cos_ = builder_.weights("rope_cos", {1, 1, tokens, h}, tables.cos);
-    sin_ = builder_.weights("rope_sin", {1, 1, tokens, h}, tables.sin);
+    RopeTables tables;
+    if (!config_.shapes_only) tables = rope_tables(config_.shape, axes_);
+    cos_ = weights("rope_cos", {1, 1, tokens, h}, [&] { return std::move(tables.cos); });
+    sin_ = weights("rope_sin", {1, 1, tokens, h}, [&] { return std::move(tables.sin); });
   }
   const Value minus_one = builder_.scalar(-1, "minus_one");
   // rotated = (-second, first) of every pair, so that rope(x) = x·cos + rotated·sin.
@@ -154,8 +155,12 @@ Value Parts::scaled(const Value& x, std::string_view name) {
 Value Parts::attention(const Value& q, const Value& k) {
   const Value scores = scaled(builder_.matmul(q, k, false, true, "scores"), "scores_scaled");
   const std::int64_t seq = axes_.seq.padded_size();
-  const Value mask = builder_.weights("causal_mask", {1, 1, seq, seq}, causal_mask(axes_.seq));
+  const Value mask = weights("causal_mask", {1, 1, seq, seq}, [&] { return causal_mask(axes_.seq); });
   return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
+}
+
+Value Parts::weights(std::string_view name, const Shape& shape, const std::function<std::vector<double>()>& numbers) {
+  return config_.shapes_only ? builder_.absent_weights(name, shape) : builder_.weights(name, shape, numbers());
 }
 
 mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {

@@ -2,6 +2,7 @@
 // scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -42,6 +43,10 @@ class Parts {
 
   /// x / sqrt(h); x itself when the variant folds the scale into Wq.
   mil::Value scaled(const mil::Value& x, std::string_view name);
+
+  /// An fp16 tensor in a weight file of its own; its numbers are asked for unless the configuration wants shapes only.
+  mil::Value weights(std::string_view name, const mil::Shape& shape,
+                     const std::function<std::vector<double>()>& numbers);
 
   /// Ends the program with the blocks one below the other, in the order of the layout: output `out`.
   mil::BuiltProgram finish(const std::vector<mil::Value>& blocks);

@@ -17,8 +17,8 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
     row_sum = b.reduce_sum(products, {-1}, true, "row_sum");
   } else {
     const std::int64_t keys = products.type.shape[3];
-    const std::vector<double> ones(static_cast<std::size_t>(keys), 1.0);
-    row_sum = b.matmul(products, b.weights("ones", {1, 1, keys, 1}, ones), false, false, "row_sum");
+    const auto ones = [&] { return std::vector<double>(static_cast<std::size_t>(keys), 1.0); };
+    row_sum = b.matmul(products, p.weights("ones", {1, 1, keys, 1}, ones), false, false, "row_sum");
   }
   const mil::Value ds = p.scaled(b.mul(b.sub(dp, row_sum, "dp_centred"), probs, "ds"), "ds_scaled");
   const mil::Value dq = b.matmul(ds, p.split_heads(p.slot("k_tiled"), "k"), false, false, "dq_h");

@@ -33,6 +33,8 @@ ane::half_t rounded(double value, std::string_view name) {
   return bits;
 }
 
+std::string weight_path(const std::string& identifier) { return "@model_path/weights/" + identifier + ".bin"; }
+
 void require_shape(const Shape& shape, std::string_view name) {
   if (!element_count(shape) || shape.size() > kMaxRank)
     throw input_error("value '" + std::string(name) + "'", "the shape " + shape_text(shape) + " is impossible",
@@ -147,17 +149,25 @@ Value Builder::weights(std::string_view name, Shape shape, std::span<const doubl
   std::vector<ane::half_t> halves;
   halves.reserve(exact.size());
   for (const double value : exact) halves.push_back(rounded(value, name));
+  ane::BlobWriter writer;
+  const std::uint64_t offset = writer.add(std::span<const ane::half_t>(halves));
+  const Value result = file_constant(name, std::move(type), offset);
+  weights_.emplace(weight_path(result.id), writer.finish());
+  exact_.emplace(result.id, std::vector<double>(exact.begin(), exact.end()));
+  return result;
+}
+
+Value Builder::absent_weights(std::string_view name, Shape shape) {
+  require_shape(shape, name);
+  return file_constant(name, {DType::fp16, std::move(shape)}, 64);  // where the first blob of a file lies
+}
+
+Value Builder::file_constant(std::string_view name, TensorType type, std::uint64_t offset) {
   Operation operation;
   operation.op = "const";
   operation.result = unique(name);
-  const std::string path = "@model_path/weights/" + operation.result + ".bin";
-  ane::BlobWriter writer;
-  const std::uint64_t offset = writer.add(std::span<const ane::half_t>(halves));
-  operation.attributes.push_back({"val", {std::move(type), BlobFile{path, offset}}, {}});
-  const Value result = append(std::move(operation));
-  weights_.emplace(path, writer.finish());
-  exact_.emplace(result.id, std::vector<double>(exact.begin(), exact.end()));
-  return result;
+  operation.attributes.push_back({"val", {std::move(type), BlobFile{weight_path(operation.result), offset}}, {}});
+  return append(std::move(operation));
 }
 
 Value Builder::op(std::string_view op, std::vector<std::pair<std::string, Value>> arguments, std::string_view name) {

@@ -49,6 +49,8 @@ class Builder {
   Value text(std::string_view value, std::string_view name);
   /// An fp16 tensor in its own weight file `weights/<name>.bin`.
   Value weights(std::string_view name, Shape shape, std::span<const double> exact);
+  /// The same without its numbers: the graph names a weight file that does not exist. For questions that shapes answer.
+  Value absent_weights(std::string_view name, Shape shape);
 
   // Operations; `name` is the SSA identifier of the result (made unique when taken).
   Value slice(const Value& x, const Shape& begin, const Shape& size, std::string_view name);
@@ -72,6 +74,7 @@ class Builder {
  private:
   std::string unique(std::string_view name);
   Value append(Operation operation);
+  Value file_constant(std::string_view name, TensorType type, std::uint64_t offset);
   Value constant(Literal literal, std::string_view name, std::string_view sharing_key);
   void rename(std::string from, const std::string& to);
 
