@@ -4,9 +4,9 @@
 #include <map>
 
 #include "ane/kernels/kernel.h"
-#include "ane/mil/checker.h"
 #include "bench/suites.h"
 #include "cli/command.h"
+#include "cli/mil_check.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
 #include "validate/suites.h"
@@ -59,11 +59,7 @@ void list_benchmarks() {
   for (const bench::Benchmark& benchmark : bench::all_benchmarks(options)) fmt::print("{}\n", benchmark.name);
 }
 
-void list_checks() {
-  for (const mil::CheckRule& rule : mil::check_rules())
-    fmt::print("{:<22} {:<8} {}\n", rule.name, rule.severity == mil::Severity::error ? "error" : "warning",
-               rule.meaning);
-}
+void list_checks() { print_checks(); }
 
 }  // namespace
 

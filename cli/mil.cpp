@@ -1,10 +1,10 @@
-// aneval mil: write a kernel's program, check any MIL file, run any supported one.
+// aneval mil: write a kernel's program, check any MIL file (mil_check.cpp), run any supported one.
 #include <fmt/format.h>
 
 #include "ane/emulator/emulator.h"
-#include "ane/mil/checker.h"
 #include "ane/mil/text.h"
 #include "cli/command.h"
+#include "cli/mil_check.h"
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
@@ -12,8 +12,6 @@
 
 namespace aneval::cli {
 namespace {
-
-constexpr std::uintmax_t kMaxProgramBytes = std::uintmax_t{64} << 20;
 
 struct EmitOptions {
   KernelOptions instance;
@@ -37,23 +35,6 @@ int emit(const EmitOptions& o) {
   }
   write_file(o.out, mil::print(kernel.program.graph, dialect));
   return 0;
-}
-
-struct CheckMilOptions {
-  std::string file, family, weights_dir;
-};
-
-int check(const CheckMilOptions& o) {
-  const mil::Program program = mil::parse(read_text_file(o.file, kMaxProgramBytes), o.file);
-  // Blobs are looked at only when the user says where they are.
-  ane::WeightFiles weights;
-  if (!o.weights_dir.empty()) weights = ane::read_weight_files(program, o.weights_dir);
-  bool errors = false;
-  for (const mil::Finding& finding : mil::check(program, o.weights_dir.empty() ? nullptr : &weights)) {
-    fmt::print("{}\n", mil::finding_text(program, finding));
-    errors = errors || finding.severity == mil::Severity::error;
-  }
-  return static_cast<int>(errors ? ExitCode::check_failed : ExitCode::ok);
 }
 
 struct RunMilOptions {
@@ -82,14 +63,6 @@ void add_emit(CLI::App& mil, Action& action) {
   command->callback([options, &action] { action = [options] { return emit(*options); }; });
 }
 
-void add_check(CLI::App& mil, Action& action) {
-  auto* command = mil.add_subcommand("check", "lint any MIL file; one line per finding, exit code 1 on errors");
-  auto options = std::make_shared<CheckMilOptions>();
-  command->add_option("file", options->file, "MIL text")->required();
-  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means: check the blobs as well");
-  command->callback([options, &action] { action = [options] { return check(*options); }; });
-}
-
 void add_run_mil(CLI::App& mil, Action& action) {
   auto* command = mil.add_subcommand("run", "execute any supported MIL file on the emulator");
   auto options = std::make_shared<RunMilOptions>();
@@ -108,7 +81,7 @@ void add_mil(CLI::App& app, Action& action) {
   auto* mil = app.add_subcommand("mil", "MIL programs: emit, check, run");
   mil->require_subcommand(1);
   add_emit(*mil, action);
-  add_check(*mil, action);
+  add_mil_check(*mil, action);
   add_run_mil(*mil, action);
 }
 

@@ -129,7 +129,7 @@ std::vector<Pair> pairs() {
       {"contraction-cap", matmul_over("65568"), matmul_over("16384"), 2, "matmul 'b': sums over 65568"},
       {"contraction-multiple", matmul_over("48"), matmul_over("64"), 2, "matmul 'b': sums over 48"},
       {"narrow-input", input("1, 64, 1, 31"), input("1, 64, 1, 32"), 1, "input 'a': a last axis of 31 has 62 bytes"},
-      {"input-width", input("1, 64, 1, 513"), input("1, 64, 1, 544"), 1, "input 'a': a last axis of 513"},
+      {"input-width", input("1, 64, 1, 528"), input("1, 64, 1, 544"), 1, "input 'a': a last axis of 528"},
       {"input-width-16", input("1, 64, 1, 520"), input("1, 64, 1, 528"), 1, "input 'a': a last axis of 520"},
       {"input-width-64", input("1, 64, 1, 96"), input("1, 64, 1, 128"), 1, "input 'a': a last axis of 96"},
       {"small-surface", input("1, 4, 1, 64"), input("1, 768, 1, 32"), 1, "input 'a': a surface of 512 bytes"},
