@@ -164,6 +164,17 @@ TEST_F(MilCheck, LimitsTakeEveryFamilyAndAVariantAndAnyModel) {
   EXPECT_THAT(check(padded).out, ::testing::ContainsRegex("ffnBwdW2t +65472 \\(65472\\)"));
 }
 
+TEST_F(MilCheck, TheDocumentedLimitsAreWhatTheCommandPrints) {
+  const std::string text = read_text_file(ANEVAL_DOCS "/mil_checks.md"), prompt = "```\n$ aneval ";
+  int blocks = 0;
+  for (std::size_t at = text.find(prompt); at != std::string::npos; at = text.find(prompt, at + 1), ++blocks) {
+    const std::size_t command = at + prompt.size(), end = text.find('\n', command);
+    const std::string line = text.substr(command, end - command);
+    EXPECT_EQ(run(split(line, ' ')).out, text.substr(end + 1, text.find("```", end) - end - 1)) << line;
+  }
+  EXPECT_EQ(blocks, 4);
+}
+
 TEST_F(MilCheck, WrongQuestionsAreOneLine) {
   expect_bad_input({"mil", "check"}, "give FILE, or --list, or --limits");
   const std::string file = emit("woFwd", path("tiny.json"), "modern");
