@@ -1,0 +1,61 @@
+// Strided blocks of floats as rows side by side. Included once per SIMD target.
+
+#if defined(ANEVAL_EMULATOR_COPY_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ANEVAL_EMULATOR_COPY_ROWS_INL_H_
+#undef ANEVAL_EMULATOR_COPY_ROWS_INL_H_
+#else
+#define ANEVAL_EMULATOR_COPY_ROWS_INL_H_
+#endif
+
+#include <cstring>
+
+#include "ane/emulator/blocks.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace aneval::emulator::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// target[r·width + c] = m(r, c), zero for columns beyond m's. 4x4 blocks where rows are contiguous the other way.
+HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> d2;
+  for (std::int64_t r = 0; m.columns < width && r < m.rows; ++r)
+    std::memset(target + r * width + m.columns, 0, sizeof(float) * static_cast<std::size_t>(width - m.columns));
+  if (m.column_step == 1) {
+    for (std::int64_t r = 0; r < m.rows; ++r)
+      std::memcpy(target + r * width, m.data + r * m.row_step, sizeof(float) * static_cast<std::size_t>(m.columns));
+    return;
+  }
+  const bool blocks = m.row_step == 1;
+  // 16 rows at a time: the lines of the source are used up while the target's stay in the first-level cache.
+  constexpr std::int64_t kBand = 16;
+  for (std::int64_t band = 0; band < m.rows; band += kBand) {
+    const std::int64_t end = std::min(m.rows, band + kBand);
+    std::int64_t c = 0;
+    for (; blocks && end - band == kBand && c + 4 <= m.columns; c += 4) {
+      for (std::int64_t r = band; r < end; r += 4) {
+        const float* from = m.data + r + c * m.column_step;
+        float* to = target + r * width + c;
+        const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + m.column_step);
+        const auto e = hn::LoadU(d, from + 2 * m.column_step), f = hn::LoadU(d, from + 3 * m.column_step);
+        const auto ab_low = hn::BitCast(d2, hn::InterleaveLower(d, a, b));
+        const auto ab_high = hn::BitCast(d2, hn::InterleaveUpper(d, a, b));
+        const auto ef_low = hn::BitCast(d2, hn::InterleaveLower(d, e, f));
+        const auto ef_high = hn::BitCast(d2, hn::InterleaveUpper(d, e, f));
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab_low, ef_low)), d, to);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab_low, ef_low)), d, to + width);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab_high, ef_high)), d, to + 2 * width);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab_high, ef_high)), d, to + 3 * width);
+      }
+    }
+    for (; c < m.columns; ++c)
+      for (std::int64_t r = band; r < end; ++r) target[r * width + c] = m.data[r * m.row_step + c * m.column_step];
+  }
+}
+
+}  // namespace aneval::emulator::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
