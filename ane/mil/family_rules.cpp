@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <tuple>
+#include <map>
+#include <utility>
 
 namespace aneval::mil {
 
@@ -42,7 +42,8 @@ const std::vector<FamilyRule>& family_rules() {
 }
 
 std::vector<Finding> check_family(const Program& program, const Family& family, RuleScope scope) {
-  std::vector<Finding> findings;
+  // Equal places keep the order of the rules.
+  std::multimap<std::pair<int, int>, Finding> by_place;
   for (const Function& function : program.functions) {
     const FunctionView view(program, function);
     for (const FamilyRule& rule : family_rules()) {
@@ -51,13 +52,13 @@ std::vector<Finding> check_family(const Program& program, const Family& family, 
       const Severity severity = suspected ? Severity::warning : rule.severity;
       const std::string note = suspected ? suspicion(rule, family) : "";
       rule.find(view, family, [&](Location location, const std::string& text) {
-        findings.push_back({severity, location, std::string(rule.name), text + note});
+        by_place.emplace(std::pair(location.line, location.column),
+                         Finding{severity, location, std::string(rule.name), text + note});
       });
     }
   }
-  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-    return std::tie(a.location.line, a.location.column) < std::tie(b.location.line, b.location.column);
-  });
+  std::vector<Finding> findings;
+  for (auto& [place, finding] : by_place) findings.push_back(std::move(finding));
   return findings;
 }
 
