@@ -38,7 +38,7 @@ class SuitesTest : public ::testing::Test {
   void use(ane::Device& device, const std::vector<Record>& earlier = {}) {
     validate::CheckOptions check;
     check.device = &device;
-    check.profile = &emulator::find_profile(emulator::kDefaultProfile);
+    check.profile = emulator::find_profile(emulator::kDefaultProfile);
     options_.cases = std::make_shared<ValidatedCases>(check, RunContext{}, earlier);
     options_.shapes = {tiny_shape()};
   }

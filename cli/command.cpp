@@ -83,7 +83,7 @@ Session open_session(const DeviceOptions& options) {
   if (!options.run_id.empty()) session.run.run_id = checked_label("--run-id", options.run_id);
   session.run.proc = options.proc;
   session.pool = std::make_unique<ThreadPool>(options.threads);
-  session.profile = &emulator::find_profile(options.profile);
+  session.profile = emulator::find_profile(options.profile);
   emulator::EmulatorOptions emulator_options;
   emulator_options.profile = options.profile;
   emulator_options.chip = session.environment.chip;
@@ -105,6 +105,23 @@ validate::CheckOptions check_options(const DeviceOptions& options, Session& sess
   check.programs = options.program_options();
   check.pool = session.pool.get();
   return check;
+}
+
+std::vector<Record> profile_rows(const Session& session) {
+  std::vector<Record> rows;
+  if (session.run.backend != "emulator") return rows;
+  for (const emulator::Rule rule : emulator::all_rules()) {
+    const emulator::Ground& ground = session.profile.ground(rule);
+    Record row;
+    row.run = session.run;
+    row.phase = "profile";
+    row.item = emulator::rule_name(rule);
+    row.metric = "profile_rule";
+    row.text = fmt::format("{}: {} [{}]", emulator::evidence_name(ground.evidence),
+                           emulator::rule_text(session.profile, rule), ground.source);
+    rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 std::string shell_quoted(const std::string& text) {

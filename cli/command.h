@@ -14,6 +14,7 @@
 #include "ane/emulator/profile.h"
 #include "ane/variant.h"
 #include "common/environment.h"
+#include "common/record.h"
 #include "common/thread_pool.h"
 #include "validate/kernel_check.h"
 
@@ -62,7 +63,7 @@ struct Session {
   Environment environment;
   RunContext run;
   std::unique_ptr<ThreadPool> pool;
-  const emulator::Profile* profile = nullptr;
+  emulator::Profile profile;
   std::unique_ptr<ane::Device> device;
 };
 
@@ -72,6 +73,9 @@ Session open_session(const DeviceOptions& options);
 
 /// What validation and benchmarks run kernels with. Refers to the session.
 validate::CheckOptions check_options(const DeviceOptions& options, Session& session);
+
+/// What the emulator's profile does, rule by rule, with its evidence; none for other backends.
+std::vector<Record> profile_rows(const Session& session);
 
 /// The backend that `auto` means here, and why.
 struct BackendChoice {

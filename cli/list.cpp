@@ -33,7 +33,14 @@ void list_variants() {
 }
 
 void list_profiles() {
-  for (const emulator::Profile& p : emulator::profiles()) fmt::print("{:<8} {} [{}]\n", p.name, p.chip, p.evidence);
+  for (const emulator::Profile& p : emulator::profiles()) {
+    fmt::print("{:<8} {}{}\n", p.name, p.chip, p.name == emulator::kDefaultProfile ? " (default)" : "");
+    for (const emulator::Rule rule : emulator::all_rules()) {
+      const emulator::Ground& ground = p.ground(rule);
+      fmt::print("  {:<18} {:<10} {} [{}]\n", emulator::rule_name(rule), emulator::evidence_name(ground.evidence),
+                 emulator::rule_text(p, rule), ground.source);
+    }
+  }
 }
 
 void list_cases() {

@@ -44,7 +44,7 @@ struct RunMilOptions {
 
 int run(const RunMilOptions& o) {
   check_writable(o.out);
-  const emulator::Profile& profile = emulator::find_profile(o.profile);
+  const emulator::Profile profile = emulator::find_profile(o.profile);
   const mil::Program program = mil::parse(read_text_file(o.file, kMaxProgramBytes), o.file);
   const auto folder =
       o.weights_dir.empty() ? std::filesystem::path(o.file).parent_path() : std::filesystem::path(o.weights_dir);

@@ -31,8 +31,16 @@ const std::vector<MetricName>& metric_names() {
       {"max_ulp", "ulp", "largest error in fp16 spacings at the reference"},
       {"p99_ulp", "ulp", "99th percentile of the same"},
       {"bound_ratio", "1", "largest error / derived bound of its element"},
-      {"nan_count", "count", "outputs that are NaN"},
-      {"inf_count", "count", "outputs that are infinite"},
+      {"underflow_fraction", "1", "outputs that are zero while |reference| >= 2^-24"},
+      {"zero_fraction", "1", "outputs that are zero while the reference is not, of any size"},
+      {"nan_count", "count", "values that are NaN: of an output block, or of an operation's operands"},
+      {"inf_count", "count", "values that are infinite, likewise"},
+      // what a program's numbers mean for a chip
+      {"acc_peak", "1", "largest |partial sum| of a matmul / 32768, where accumulators overflow"},
+      {"headroom", "bits", "-log2(acc_peak)"},
+      {"drop_fraction", "1", "pairs of nonzero operands whose exponents sum to <= -17: M4's accumulator drops them"},
+      {"profile_rule", "", "what a numerics profile does, and what that rests on; item is the rule"},
+      {"slice_peak", "1", "largest magnitude in a last-axis slice with begin > 0: M1 and M2 lose what exceeds 4094"},
       // a process about itself
       {"cases_planned", "count", "what the command set out to do"},
       {"cases_done", "count", "what it did: its last row"},
@@ -64,6 +72,7 @@ const std::vector<PhaseName>& phase_names() {
       {"layer_forward", "all steps of a layer forward"},
       {"layer_backward", "all steps of a layer backward"},
       {"validate", "judgement against the reference"},
+      {"profile", "the arithmetic that the emulator computes with"},
       {"convert", "fp32 <-> fp16 on ordinary memory"},
       {"host", "what this machine can do: memcpy, fused multiply-adds"},
   };

@@ -166,14 +166,15 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
 
   // The text that the device got is what is judged, not the graph that it was printed from.
   const mil::Program program = mil::parse(kernel.program.text, kernel.name);
-  const auto plan = std::make_shared<const emulator::Plan>(emulator::make_plan(program, kernel.program.weights));
+  const auto plan = std::make_shared<const emulator::Plan>(
+      emulator::make_plan(program, kernel.program.weights, options_.profile.slice_gain));
   std::map<std::string, std::vector<Shadow>> exact;
   {
     const auto evaluator = run_shadows(kernel, plan, ErrorModel::exact(), input, options_.pool);
     for (const ane::Block& block : layout.blocks())
       exact[block.name] = block_shadows(layout, block, evaluator->output(0));
   }
-  const auto evaluator = run_shadows(kernel, plan, ErrorModel::of(*options_.profile), input, options_.pool);
+  const auto evaluator = run_shadows(kernel, plan, ErrorModel::of(options_.profile), input, options_.pool);
 
   for (const ane::Block& block : layout.blocks()) {
     BlockJudgement j;
@@ -205,6 +206,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     }
     result.blocks.push_back(std::move(j));
   }
+  if (c.data != DataKind::exact)
+    result.statistics = case_statistics(data, layout, plan, options_.profile, options_.pool);
   if (result.output_hash != second && result.status == Status::ok) {
     result.status = Status::unstable;
     result.reason = "two evaluations of the same input gave different bits";

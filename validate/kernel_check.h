@@ -10,13 +10,14 @@
 #include "ane/compiled_kernel.h"
 #include "reference/kernels.h"
 #include "validate/case_data.h"
+#include "validate/case_statistics.h"
 #include "validate/judge.h"
 
 namespace aneval::validate {
 
 struct CheckOptions {
-  ane::Device* device = nullptr;               // required
-  const emulator::Profile* profile = nullptr;  // what the device's arithmetic is judged as; required
+  ane::Device* device = nullptr;  // required
+  emulator::Profile profile;      // what the device's arithmetic is judged as; required
   ane::KernelRegistry registry = ane::KernelRegistry::builtin();
   reference::KernelTable references = reference::KernelTable::builtin();
   ane::ProgramOptions programs;
@@ -30,6 +31,7 @@ struct CaseResult {
   Status status = Status::ok;
   std::string reason;
   std::vector<BlockJudgement> blocks;
+  std::vector<CaseStatistics> statistics;  // none for exact data: its integers are chosen, not met
   std::int64_t milliseconds = 0;
 };
 

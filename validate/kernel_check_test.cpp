@@ -23,7 +23,7 @@ namespace {
 CheckOptions options_for(ane::Device& device) {
   CheckOptions options;
   options.device = &device;
-  options.profile = &emulator::find_profile("ieee");
+  options.profile = emulator::find_profile("ieee");
   return options;
 }
 

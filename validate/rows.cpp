@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "common/vocabulary.h"
+
 namespace aneval::validate {
 namespace {
 
@@ -36,6 +38,31 @@ void add_text(std::vector<Record>& rows, const Record& base, std::string metric,
   rows.push_back(std::move(row));
 }
 
+void add_value(std::vector<Record>& rows, const Record& base, const std::string& item, const char* metric,
+               double value) {
+  if (!std::isfinite(value)) return;
+  Record row = base;
+  row.item = item;
+  row.metric = metric;
+  row.unit = find_metric(metric)->unit;
+  row.value = value;
+  rows.push_back(std::move(row));
+}
+
+void add_statistics(std::vector<Record>& rows, const Record& base, const emulator::ProgramStatistics& statistics) {
+  for (const emulator::MatmulStatistics& matmul : statistics.matmuls) {
+    add_value(rows, base, matmul.result, "acc_peak", matmul.acc_peak);
+    add_value(rows, base, matmul.result, "headroom", matmul.headroom());
+    add_value(rows, base, matmul.result, "drop_fraction", matmul.drop_fraction);
+  }
+  for (const emulator::SliceStatistics& slice : statistics.slices)
+    add_value(rows, base, slice.result, "slice_peak", slice.peak);
+  for (const emulator::SpecialStatistics& special : statistics.specials) {
+    add_value(rows, base, special.result, "nan_count", static_cast<double>(special.nan_count));
+    add_value(rows, base, special.result, "inf_count", static_cast<double>(special.inf_count));
+  }
+}
+
 }  // namespace
 
 std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
@@ -62,6 +89,11 @@ std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
       row.value = block.device.worst.ratio;
       rows.push_back(row);
     }
+  }
+  for (const CaseStatistics& statistics : result.statistics) {
+    Case scaled = result.c;
+    scaled.loss_scale *= statistics.loss_scale;
+    add_statistics(rows, base_row(run, scaled, result.variant), statistics.program);
   }
   return rows;
 }

@@ -137,7 +137,7 @@ Shadow binary_shadow(const Step& step, const Shadow& x, const Shadow& y, bool ro
 /// Rounding is monotone: a device value within [x − E, x + E] is stored within [round(x − E), round(x + E)]. This is
 /// tighter than E + u(|x| + E), and gives 0 where the value is representable and E cannot reach its neighbour.
 Shadow ShadowArithmetic::stored(Shadow x, mil::DType dtype) const {
-  if (model_.profile == nullptr) return x;
+  if (!model_.profile) return x;
   if (dtype != mil::DType::fp16) {
     x.bound += (std::abs(x.value) + x.bound) * kUnit32 + 0x1p-149;
     return x;
@@ -152,7 +152,7 @@ Shadow ShadowArithmetic::stored(Shadow x, mil::DType dtype) const {
 }
 
 void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std::span<Shadow> to) const {
-  const bool exact_arithmetic = model_.profile == nullptr;
+  const bool exact_arithmetic = !model_.profile;
   const auto known = exact_constants_->find(constant.identifier);
   for (std::size_t i = 0; i < to.size(); ++i) {
     const double compiled = constant.values[i];
@@ -168,12 +168,24 @@ void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std
   }
 }
 
+/// What exceeds the slice's gain is infinite.
+void ShadowArithmetic::slice(const Step&, const In& x, const Out& out, ThreadPool* pool) const {
+  const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
+  emulator::for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
+    for (std::int64_t i = 0; i < row.count; ++i) {
+      Shadow s = x.data[row.offset[0] + i * row.step[0]];
+      if (model_.profile && std::abs(s.value) + s.bound > emulator::kSliceLimit) s.overflow = true;
+      out.data[row.offset[1] + i * row.step[1]] = s;
+    }
+  });
+}
+
 void ShadowArithmetic::unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
   const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
   emulator::for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
     for (std::int64_t i = 0; i < row.count; ++i)
       out.data[row.offset[1] + i * row.step[1]] = stored(
-          unary_shadow(step, x.data[row.offset[0] + i * row.step[0]], model_.profile != nullptr), step.output.dtype);
+          unary_shadow(step, x.data[row.offset[0] + i * row.step[0]], model_.profile.has_value()), step.output.dtype);
   });
 }
 
@@ -183,7 +195,7 @@ void ShadowArithmetic::binary(const Step& step, const In& x, const In& y, const 
     for (std::int64_t i = 0; i < row.count; ++i)
       out.data[row.offset[2] + i * row.step[2]] =
           stored(binary_shadow(step, x.data[row.offset[0] + i * row.step[0]], y.data[row.offset[1] + i * row.step[1]],
-                               model_.profile != nullptr),
+                               model_.profile.has_value()),
                  step.output.dtype);
   });
 }
@@ -196,7 +208,7 @@ void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
     inner_strides.push(x.strides[axis]);
   }
   const std::int64_t terms = inner.product();
-  const double accumulation = model_.profile == nullptr ? 0 : gamma_of(terms - 1, kUnit32);
+  const double accumulation = !model_.profile ? 0 : gamma_of(terms - 1, kUnit32);
   const RowLoop<1> inside(inner, {&inner_strides});
   const RowLoop<2> loop(out.shape, {&kept_strides, &out.strides});
   emulator::for_each_row(pool, loop, 32, [&](const Row<2>& row) {
@@ -225,8 +237,8 @@ void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
       if (step.function != Function::max && !(whole && magnitude < 0x1p24)) total.bound += accumulation * magnitude;
       if (step.function == Function::mean) {
         total.value /= static_cast<double>(terms);
-        total.bound = total.bound / static_cast<double>(terms) +
-                      (model_.profile == nullptr ? 0 : std::abs(total.value) * kUnit32);
+        total.bound =
+            total.bound / static_cast<double>(terms) + (!model_.profile ? 0 : std::abs(total.value) * kUnit32);
       }
       out.data[row.offset[1] + i * row.step[1]] = stored(total, step.output.dtype);
     }
@@ -241,7 +253,7 @@ void ShadowArithmetic::softmax(const Step& step, const In& x, const Out& out, Th
   emulator::Extents rows = x.shape, x_strides = x.strides, out_strides = out.strides;
   rows.rank = x_strides.rank = out_strides.rank = last;
   // Subtraction, exp, sum and division in double; the rounding to fp16 is the store's.
-  const double evaluation = model_.profile == nullptr ? 0 : static_cast<double>(n + 8) * 0x1p-52;
+  const double evaluation = !model_.profile ? 0 : static_cast<double>(n + 8) * 0x1p-52;
   const RowLoop<2> loop(rows, {&x_strides, &out_strides});
   emulator::for_each_row(pool, loop, 16, [&](const Row<2>& group) {
     for (std::int64_t r = 0; r < group.count; ++r) {

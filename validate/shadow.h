@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,10 +29,10 @@ struct Shadow {
 ///   a profile   |device − value| ≤ bound: every rounding of the profile, and known constants as they were compiled
 /// The sum of both bounds holds the device against the mathematics.
 struct ErrorModel {
-  const emulator::Profile* profile = nullptr;  // null: exact arithmetic
+  std::optional<emulator::Profile> profile;  // none: exact arithmetic
 
   static ErrorModel exact() { return {}; }
-  static ErrorModel of(const emulator::Profile& profile) { return {&profile}; }
+  static ErrorModel of(emulator::Profile profile) { return {std::move(profile)}; }
 };
 
 class ShadowArithmetic {
@@ -43,9 +44,10 @@ class ShadowArithmetic {
   /// `exact_constants`: what the program's fp16 constants were rounded from, by identifier. Constants that are not
   /// listed (programs that were read, not built) may have been rounded from anything within half a unit.
   ShadowArithmetic(ErrorModel model, const std::map<std::string, std::vector<double>, std::less<>>& exact_constants)
-      : model_(model), exact_constants_(&exact_constants) {}
+      : model_(std::move(model)), exact_constants_(&exact_constants) {}
 
   void load_constant(const emulator::PlanConstant& constant, std::span<Shadow> to) const;
+  void slice(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
   void unary(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
   void binary(const emulator::Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const;
   void reduce(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;

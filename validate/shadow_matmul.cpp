@@ -98,7 +98,7 @@ void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In&
         s.bound += shift.bound;
         reach += std::abs(shift.value) + shift.bound;
       }
-      const bool exact = model_.profile == nullptr || (whole && reach < 0x1p24);
+      const bool exact = !model_.profile || (whole && reach < 0x1p24);
       if (!exact) s.bound += gamma * reach;
       out.data[row.offset[0] + i * row.step[0]] = stored(s, step.output.dtype);
     }

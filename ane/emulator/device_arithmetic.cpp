@@ -2,12 +2,15 @@
 
 #include <Eigen/Core>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
+#include "ane/emulator/fixed_point_product.h"
+#include "ane/emulator/four_lane_product.h"
+#include "ane/emulator/function_table.h"
+#include "ane/emulator/half_values.h"
 #include "ane/emulator/matrix_product.h"
-#include "ane/half.h"
+#include "common/error.h"
 
 namespace aneval::emulator {
 namespace {
@@ -15,31 +18,22 @@ namespace {
 constexpr std::int64_t kPiece = 512;  // elements computed, rounded and stored at a time: they stay in L1
 
 /// Rounds to what a tensor of that type can hold; values stay floats.
-void round_to(mil::DType dtype, float* values, std::int64_t n) {
-  if (dtype != mil::DType::fp16) return;
-  std::array<ane::half_t, kPiece> bits;
-  ane::to_half(values, bits.data(), n);
-  ane::to_float(bits.data(), values, n);
+void round_to(HalfFormat format, mil::DType dtype, float* values, std::int64_t n) {
+  if (dtype == mil::DType::fp16) round_to_half(format, values, n);
 }
 
-/// Computes up to kPiece elements with `compute(values, n)` and stores them rounded, at any stride.
+/// Computes up to kPiece elements with `compute(values)` and stores them rounded, at any stride.
 template <class Compute>
-void store_row(mil::DType dtype, float* target, std::int64_t step, std::int64_t count, const Compute& compute) {
+void store_row(HalfFormat format, mil::DType dtype, float* target, std::int64_t step, std::int64_t count,
+               const Compute& compute) {
   std::array<float, kPiece> values;
   compute(values.data());
-  round_to(dtype, values.data(), count);
+  round_to(format, dtype, values.data(), count);
   for (std::int64_t i = 0; i < count; ++i) target[i * step] = values[static_cast<std::size_t>(i)];
 }
 
-/// A double as the float that store_row rounds on. On the way to fp16 the step through fp32 must not round to nearest,
-/// or ties would be rounded twice: rounding to odd makes the second rounding the only one that counts (Boldo and
-/// Melquiond 2008).
-float narrow(double value, mil::DType dtype) {
-  const float nearest = static_cast<float>(value);
-  if (dtype != mil::DType::fp16 || static_cast<double>(nearest) == value || std::isnan(value)) return nearest;
-  auto bits = std::bit_cast<std::uint32_t>(nearest);
-  if (std::abs(static_cast<double>(nearest)) > std::abs(value)) --bits;
-  return std::bit_cast<float>(bits | 1U);
+float narrow_to(double value, mil::DType dtype) {
+  return dtype == mil::DType::fp16 ? narrow(value) : static_cast<float>(value);
 }
 
 /// Functions whose result is not an fp32 operation are evaluated in double, so that rounding to fp16 is the only one
@@ -50,19 +44,19 @@ float unary_value(Function function, float x, mil::DType dtype) {
     case Function::cast:
       return x;
     case Function::sigmoid:
-      return narrow(1.0 / (1.0 + std::exp(-wide)), dtype);
+      return narrow_to(1.0 / (1.0 + std::exp(-wide)), dtype);
     case Function::tanh:
-      return narrow(std::tanh(wide), dtype);
+      return narrow_to(std::tanh(wide), dtype);
     case Function::exp:
-      return narrow(std::exp(wide), dtype);
+      return narrow_to(std::exp(wide), dtype);
     case Function::sqrt:
       return std::sqrt(x);
     case Function::rsqrt:
-      return narrow(1.0 / std::sqrt(wide), dtype);
+      return narrow_to(1.0 / std::sqrt(wide), dtype);
     case Function::square:
       return x * x;
     case Function::silu:
-      return narrow(wide / (1.0 + std::exp(-wide)), dtype);
+      return narrow_to(wide / (1.0 + std::exp(-wide)), dtype);
     case Function::relu:
       return x > 0 || std::isnan(x) ? x : 0.0F;
     default:
@@ -85,7 +79,7 @@ float binary_value(Function function, float x, float y, mil::DType dtype) {
     case Function::minimum:
       return x < y || std::isnan(x) ? x : y;
     case Function::pow:
-      return narrow(std::pow(static_cast<double>(x), static_cast<double>(y)), dtype);
+      return narrow_to(std::pow(static_cast<double>(x), static_cast<double>(y)), dtype);
     default:
       throw std::logic_error("not a binary function");
   }
@@ -93,17 +87,50 @@ float binary_value(Function function, float x, float y, mil::DType dtype) {
 
 }  // namespace
 
+DeviceArithmetic::DeviceArithmetic(Profile profile)
+    : profile_(std::move(profile)), format_{profile_.elementwise_rounding, profile_.specials} {}
+
 void DeviceArithmetic::load_constant(const PlanConstant& constant, std::span<float> to) const {
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(constant.values[i]);
+  if (profile_.specials == Specials::ieee || constant.operand.dtype != mil::DType::fp16) return;
+  std::vector<ane::half_t> bits(to.size());
+  ane::to_half(to.data(), bits.data(), static_cast<std::int64_t>(to.size()));
+  decode_halves(profile_.specials, bits.data(), to.data(), static_cast<std::int64_t>(to.size()));
 }
 
-void DeviceArithmetic::unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
+/// Multiplied by 16 and divided again: what 16 carries beyond fp16 stays infinite, all else passes exactly.
+void DeviceArithmetic::slice(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
+  constexpr auto kLimit = static_cast<float>(kSliceLimit);
   const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
   for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
     const float* a = x.data + row.offset[0];
-    store_row(step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
-      for (std::int64_t i = 0; i < row.count; ++i)
-        values[i] = unary_value(step.function, a[i * row.step[0]], step.output.dtype);
+    float* b = out.data + row.offset[1];
+    for (std::int64_t i = 0; i < row.count; ++i) {
+      const float value = a[i * row.step[0]];
+      const bool lost = step.output.dtype == mil::DType::fp16 && std::abs(value) > kLimit;
+      b[i * row.step[1]] = lost ? std::copysign(kOrdinaryInfinity, value) : value;
+    }
+  });
+}
+
+void DeviceArithmetic::unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
+  const bool from_table =
+      profile_.functions == Functions::tables &&
+      (step.function == Function::sigmoid || step.function == Function::tanh || step.function == Function::exp);
+  const float* table = from_table ? function_values(step.function).data() : nullptr;
+  const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
+  for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
+    const float* a = x.data + row.offset[0];
+    store_row(format_, step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
+      if (table != nullptr) {
+        std::array<ane::half_t, kPiece> bits;
+        for (std::int64_t i = 0; i < row.count; ++i) values[i] = a[i * row.step[0]];
+        encode_halves(profile_.specials, values, bits.data(), row.count);
+        for (std::int64_t i = 0; i < row.count; ++i) values[i] = table[bits[static_cast<std::size_t>(i)]];
+      } else {
+        for (std::int64_t i = 0; i < row.count; ++i)
+          values[i] = unary_value(step.function, a[i * row.step[0]], step.output.dtype);
+      }
     });
   });
 }
@@ -114,7 +141,7 @@ void DeviceArithmetic::binary(const Step& step, const In& x, const In& y, const 
     const float* a = x.data + row.offset[0];
     const float* b = y.data + row.offset[1];
     const std::int64_t da = row.step[0], db = row.step[1], n = row.count;
-    store_row(step.output.dtype, out.data + row.offset[2], row.step[2], n, [&](float* values) {
+    store_row(format_, step.output.dtype, out.data + row.offset[2], row.step[2], n, [&](float* values) {
       // The function is chosen outside the loop over elements, so that the common ones vectorise.
       const auto each = [&](auto function) {
         if (da == 1 && db == 1)
@@ -139,6 +166,36 @@ void DeviceArithmetic::binary(const Step& step, const In& x, const In& y, const 
   });
 }
 
+/// Adds one value after the other, as the profile's reduce_sum does. The result is still to be rounded to fp16.
+class DeviceArithmetic::Sum {
+ public:
+  Sum(const DeviceArithmetic& arithmetic, mil::DType dtype)
+      : format_(arithmetic.format_),
+        kind_(dtype == mil::DType::fp16 ? arithmetic.profile_.reduce_sum : Summation::fp32) {}
+
+  void add(float value) {
+    switch (kind_) {
+      case Summation::fp32:
+        narrow_ += value;
+        break;
+      case Summation::fp16:
+        narrow_ += value;  // of two fp16 numbers: what fp32 rounds here lies far from fp16's ties
+        round_to_half(format_, &narrow_, 1);
+        break;
+      case Summation::wide:
+        wide_ += static_cast<double>(value);
+        break;
+    }
+  }
+  float total() const { return kind_ == Summation::wide ? narrow(wide_) : narrow_; }
+
+ private:
+  HalfFormat format_;
+  Summation kind_;
+  float narrow_ = 0;
+  double wide_ = 0;
+};
+
 void DeviceArithmetic::reduce(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
   // Views of the kept axes, and of the reduced ones within each element of the result.
   Extents kept_strides = x.strides, inner, inner_strides;
@@ -148,24 +205,26 @@ void DeviceArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
     inner_strides.push(x.strides[axis]);
   }
   const RowLoop<1> inside(inner, {&inner_strides});
+  const auto each = [&](const float* base, const auto& visit) {
+    for (std::int64_t r = 0; r < inside.rows(); ++r) {
+      const Row<1> run = inside.row(r);
+      for (std::int64_t j = 0; j < run.count; ++j) visit(base[run.offset[0] + j * run.step[0]]);
+    }
+  };
   const RowLoop<2> loop(out.shape, {&kept_strides, &out.strides});
   for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
-    store_row(step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
+    store_row(format_, step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
       for (std::int64_t i = 0; i < row.count; ++i) {
         const float* base = x.data + row.offset[0] + i * row.step[0];
-        float total = step.function == Function::max ? -std::numeric_limits<float>::infinity() : 0.0F;
-        for (std::int64_t r = 0; r < inside.rows(); ++r) {
-          const Row<1> run = inside.row(r);
-          const float* at = base + run.offset[0];
-          for (std::int64_t j = 0; j < run.count; ++j) {
-            const float value = at[j * run.step[0]];
-            if (step.function == Function::max)
-              total = value > total || std::isnan(value) ? value : total;
-            else
-              total += value;
-          }
+        if (step.function == Function::max) {
+          float largest = -std::numeric_limits<float>::infinity();
+          each(base, [&](float value) { largest = value > largest || std::isnan(value) ? value : largest; });
+          values[i] = largest;
+        } else {
+          Sum sum(*this, step.output.dtype);
+          each(base, [&](float value) { sum.add(value); });
+          values[i] = step.function == Function::mean ? sum.total() / static_cast<float>(inner.product()) : sum.total();
         }
-        values[i] = step.function == Function::mean ? total / static_cast<float>(inner.product()) : total;
       }
     });
   });
@@ -181,30 +240,81 @@ void DeviceArithmetic::softmax(const Step& step, const In& x, const Out& out, Th
     for (std::int64_t r = 0; r < group.count; ++r) {
       const float* a = x.data + group.offset[0] + r * group.step[0];
       float* b = out.data + group.offset[1] + r * group.step[1];
-      float largest = -std::numeric_limits<float>::infinity();
-      for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, a[i * dx]);
-      double sum = 0;
-      for (std::int64_t i = 0; i < n; ++i)
-        sum += std::exp(static_cast<double>(a[i * dx]) - static_cast<double>(largest));
-      for (std::int64_t begin = 0; begin < n; begin += kPiece) {
-        const std::int64_t count = std::min(kPiece, n - begin);
-        store_row(step.output.dtype, b + begin * dy, dy, count, [&](float* values) {
-          for (std::int64_t i = 0; i < count; ++i)
-            values[i] = narrow(std::exp(static_cast<double>(a[(begin + i) * dx]) - static_cast<double>(largest)) / sum,
-                               step.output.dtype);
-        });
-      }
+      if (profile_.functions == Functions::tables)
+        softmax_from_tables(a, dx, b, dy, n);
+      else
+        softmax_in_double(step.output.dtype, a, dx, b, dy, n);
     }
   });
 }
 
+void DeviceArithmetic::softmax_in_double(mil::DType dtype, const float* a, std::int64_t dx, float* b, std::int64_t dy,
+                                         std::int64_t n) const {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, a[i * dx]);
+  const auto numerator = [&](std::int64_t i) {
+    return std::exp(static_cast<double>(a[i * dx]) - static_cast<double>(largest));
+  };
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += numerator(i);
+  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, n - begin);
+    store_row(format_, dtype, b + begin * dy, dy, count, [&](float* values) {
+      for (std::int64_t i = 0; i < count; ++i) values[i] = narrow_to(numerator(begin + i) / sum, dtype);
+    });
+  }
+}
+
+/// Difference, exp, sum, inverse, product, each stored in fp16.
+void DeviceArithmetic::softmax_from_tables(const float* a, std::int64_t dx, float* b, std::int64_t dy,
+                                           std::int64_t n) const {
+  const float* exp = function_values(Function::exp).data();
+  float largest = a[0];
+  for (std::int64_t i = 1; i < n; ++i) largest = std::max(largest, a[i * dx]);
+  Sum sum(*this, mil::DType::fp16);
+  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, n - begin);
+    std::array<float, kPiece> values;
+    std::array<ane::half_t, kPiece> bits;
+    for (std::int64_t i = 0; i < count; ++i) values[static_cast<std::size_t>(i)] = a[(begin + i) * dx] - largest;
+    round_to_half(format_, values.data(), count);
+    encode_halves(profile_.specials, values.data(), bits.data(), count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float value = exp[bits[static_cast<std::size_t>(i)]];
+      b[(begin + i) * dy] = value;
+      sum.add(value);
+    }
+  }
+  float total = sum.total();
+  round_to_half(format_, &total, 1);
+  const float inverse = round_to_half(format_, 1.0 / static_cast<double>(total));
+  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, n - begin);
+    float* at = b + begin * dy;
+    store_row(format_, mil::DType::fp16, at, dy, count, [&](float* values) {
+      for (std::int64_t i = 0; i < count; ++i) values[i] = at[i * dy] * inverse;
+    });
+  }
+}
+
 void DeviceArithmetic::matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
                               ThreadPool* pool) const {
-  switch (profile_->accumulator) {
+  switch (profile_.accumulator) {
     case Accumulator::fp32:
-      matrix_product(x, y, out, pool);
+      matmul_in_fp32(step, x, y, bias, out, pool);
+      break;
+    case Accumulator::four_lane:
+      four_lane_product(x, y, bias, out, pool);
+      break;
+    case Accumulator::fixed_point:
+      fixed_point_product(x, y, bias, out, pool);
       break;
   }
+}
+
+void DeviceArithmetic::matmul_in_fp32(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
+                                      ThreadPool* pool) const {
+  matrix_product(x, y, out, pool);
   const RowLoop<1> loop(out.shape, {&out.strides});
   const std::int64_t rows = out.shape[out.shape.rank - 2], cols = out.shape[out.shape.rank - 1];
   if (bias != nullptr) {  // one image and group of a convolution: out is [1, M, N]
@@ -214,8 +324,45 @@ void DeviceArithmetic::matmul(const Step& step, const In& x, const In& y, const 
       for (std::int64_t i = 0; i < cols; ++i) at[i] += b;
     }
   }
+  const HalfFormat format{profile_.matmul_rounding, profile_.specials};
   for_each_row(pool, loop, kPiece,
-               [&](const Row<1>& row) { round_to(step.output.dtype, out.data + row.offset[0], row.count); });
+               [&](const Row<1>& row) { round_to(format, step.output.dtype, out.data + row.offset[0], row.count); });
+}
+
+namespace {
+
+/// What a step asks of a chip that nobody published how it does it; empty for what has a rule.
+std::string_view without_rule(const Step& step) {
+  switch (step.function) {
+    case Function::sqrt:
+      return "sqrt";
+    case Function::rsqrt:
+      return "rsqrt";
+    case Function::silu:
+      return "silu as one operation";
+    case Function::real_div:
+      return "real_div";
+    case Function::pow:
+      return "pow";
+    case Function::mean:
+      return "reduce_mean";
+    default:
+      break;
+  }
+  const bool computes = step.kind != StepKind::copy && step.function != Function::cast;
+  return computes && step.output.dtype != mil::DType::fp16 ? "computing in fp32" : "";
+}
+
+}  // namespace
+
+void require_rules(const Plan& plan, const Profile& profile) {
+  if (profile.functions == Functions::exact) return;  // IEEE arithmetic has a rule for everything
+  for (const Step& step : plan.steps)
+    if (const std::string_view what = without_rule(step); !what.empty())
+      throw input_error(
+          plan.file + ":" + std::to_string(step.location.line) + ":" + std::to_string(step.location.column),
+          "profile " + profile.name + " has no rule for " + std::string(what) + " ('" + step.result + "')",
+          "what the engine does there was not measured: write it with other operations, or use profile ieee");
 }
 
 }  // namespace aneval::emulator

@@ -1,9 +1,10 @@
-// fp16 device values under a numerics profile. A value is carried as the float that equals it: every fp16 number is
-// one, products of two are exact in fp32, and fp32 tensors of a program (after a cast) need no second type.
+// fp16 device values under a numerics profile, carried as the floats that equal them (half_values.h): products of two
+// are exact in fp32, and fp32 tensors of a program (after a cast) need no second type.
 #pragma once
 
 #include <span>
 
+#include "ane/emulator/half_values.h"
 #include "ane/emulator/plan.h"
 #include "ane/emulator/profile.h"
 #include "common/thread_pool.h"
@@ -16,9 +17,12 @@ class DeviceArithmetic {
   using In = TensorView<const float>;
   using Out = TensorView<float>;
 
-  explicit DeviceArithmetic(const Profile& profile) : profile_(&profile) {}
+  explicit DeviceArithmetic(Profile profile);
+
+  const Profile& profile() const { return profile_; }
 
   void load_constant(const PlanConstant& constant, std::span<float> to) const;
+  void slice(const Step& step, const In& x, const Out& out, ThreadPool* pool) const;
   void unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const;
   void binary(const Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const;
   void reduce(const Step& step, const In& x, const Out& out, ThreadPool* pool) const;
@@ -26,7 +30,21 @@ class DeviceArithmetic {
   void matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out, ThreadPool* pool) const;
 
  private:
-  const Profile* profile_;
+  class Sum;
+
+  /// One row of n elements, a[i·dx] to b[i·dy].
+  void softmax_in_double(mil::DType dtype, const float* a, std::int64_t dx, float* b, std::int64_t dy,
+                         std::int64_t n) const;
+  void softmax_from_tables(const float* a, std::int64_t dx, float* b, std::int64_t dy, std::int64_t n) const;
+  void matmul_in_fp32(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
+                      ThreadPool* pool) const;
+
+  Profile profile_;
+  HalfFormat format_;
 };
+
+/// Throws an input_error with the place of the first operation that the profile has no rule for: functions nobody
+/// measured on the engine, and computing in fp32, which the engine does not.
+void require_rules(const Plan& plan, const Profile& profile);
 
 }  // namespace aneval::emulator

@@ -20,10 +20,12 @@ std::int64_t value_bytes(const PlanValue& value) {
 
 class EmulatedProgram final : public ane::Executable {
  public:
-  EmulatedProgram(const ane::ProgramSource& source, std::string hash) : Executable(source, std::move(hash)) {
+  EmulatedProgram(const ane::ProgramSource& source, std::string hash, const Profile& profile)
+      : Executable(source, std::move(hash)), profile_(profile) {
     const mil::Program program = mil::parse(source.mil, source.name);
     mil::check_or_throw(program, &source.weights);
-    plan_ = std::make_shared<const Plan>(make_plan(program, source.weights));
+    plan_ = std::make_shared<const Plan>(make_plan(program, source.weights, profile.slice_gain));
+    require_rules(*plan_, profile);
     if (plan_->inputs.size() != 1 || plan_->outputs.size() != 1)
       throw input_error("program of " + source.name,
                         "has " + std::to_string(plan_->inputs.size()) + " inputs and " +
@@ -33,8 +35,8 @@ class EmulatedProgram final : public ane::Executable {
     check_bytes(source, "output", plan_->outputs.front(), source.output_bytes);
   }
 
-  void load(const Profile& profile, ThreadPool* pool) {
-    evaluator_ = std::make_unique<DeviceEvaluator>(plan_, DeviceArithmetic(profile), pool);
+  void load(ThreadPool* pool) {
+    evaluator_ = std::make_unique<DeviceEvaluator>(plan_, DeviceArithmetic(profile_), pool);
   }
 
   const Plan& plan() const { return *plan_; }
@@ -46,7 +48,7 @@ class EmulatedProgram final : public ane::Executable {
       const ane::ReadLock in(input);
       const auto values = evaluator_->input(0);
       if (plan_->inputs.front().operand.dtype == mil::DType::fp16)
-        ane::to_float(in.halves().data(), values.data(), static_cast<std::int64_t>(values.size()));
+        decode_halves(profile_.specials, in.halves().data(), values.data(), static_cast<std::int64_t>(values.size()));
       else
         std::memcpy(values.data(), in.bytes().data(), values.size_bytes());
     }
@@ -54,7 +56,7 @@ class EmulatedProgram final : public ane::Executable {
     const ane::WriteLock out(output);
     const auto values = evaluator_->output(0);
     if (plan_->outputs.front().operand.dtype == mil::DType::fp16)
-      ane::to_half(values.data(), out.halves().data(), static_cast<std::int64_t>(values.size()));
+      encode_halves(profile_.specials, values.data(), out.halves().data(), static_cast<std::int64_t>(values.size()));
     else
       std::memcpy(out.bytes().data(), values.data(), values.size_bytes());
   }
@@ -70,6 +72,7 @@ class EmulatedProgram final : public ane::Executable {
                         "give the program the signature of the kernel's layout (`aneval mil emit` prints it)");
   }
 
+  const Profile profile_;
   std::shared_ptr<const Plan> plan_;
   std::unique_ptr<DeviceEvaluator> evaluator_;
   std::mutex mutex_;
@@ -97,10 +100,10 @@ class Emulator final : public ane::Device {
   std::shared_ptr<ane::Surface> do_create_surface(std::size_t bytes) override { return ane::make_host_surface(bytes); }
 
   std::shared_ptr<ane::Executable> do_compile(const ane::ProgramSource& source, std::string hash) override {
-    return std::make_shared<EmulatedProgram>(source, std::move(hash));
+    return std::make_shared<EmulatedProgram>(source, std::move(hash), profile_);
   }
 
-  void do_load(ane::Executable& executable) override { program(executable).load(profile_, pool_); }
+  void do_load(ane::Executable& executable) override { program(executable).load(pool_); }
 
   std::shared_ptr<ane::Request> do_make_request(std::shared_ptr<ane::Executable> executable,
                                                 std::shared_ptr<ane::Surface> input,
@@ -115,12 +118,12 @@ class Emulator final : public ane::Device {
  private:
   static EmulatedProgram& program(ane::Executable& executable) { return dynamic_cast<EmulatedProgram&>(executable); }
 
-  const Profile& profile_;
+  const Profile profile_;
   ThreadPool* pool_;
   ane::DeviceInfo info_;
 };
 
-void fill_input(const PlanValue& input, const StoredTensor& stored, std::span<float> values) {
+void fill_input(const PlanValue& input, const StoredTensor& stored, Specials specials, std::span<float> values) {
   const std::string subject = "input tensor '" + input.name + "'";
   Extents shape = extents_of(stored.shape);
   bool equal = shape.rank == input.operand.shape.rank;
@@ -132,13 +135,13 @@ void fill_input(const PlanValue& input, const StoredTensor& stored, std::span<fl
   }
   const auto n = static_cast<std::int64_t>(values.size());
   if (stored.dtype == "F16") {
-    ane::to_float(reinterpret_cast<const ane::half_t*>(stored.bytes.data()), values.data(), n);
+    decode_halves(specials, reinterpret_cast<const ane::half_t*>(stored.bytes.data()), values.data(), n);
   } else if (stored.dtype == "F32") {
     std::memcpy(values.data(), stored.bytes.data(), stored.bytes.size());
     if (input.operand.dtype == mil::DType::fp16) {
       std::vector<ane::half_t> bits(values.size());
       ane::to_half(values.data(), bits.data(), n);
-      ane::to_float(bits.data(), values.data(), n);
+      decode_halves(specials, bits.data(), values.data(), n);
     }
   } else {
     throw input_error(subject, "has type " + stored.dtype, "store it as F32 or F16");
@@ -154,13 +157,14 @@ std::unique_ptr<ane::Device> make_emulator(const EmulatorOptions& options) {
 NamedTensors run_program(const mil::Program& program, const ane::WeightFiles& weights, const StoredTensors& inputs,
                          const Profile& profile, ThreadPool* pool) {
   mil::check_or_throw(program, &weights);
-  const auto plan = std::make_shared<const Plan>(make_plan(program, weights));
+  const auto plan = std::make_shared<const Plan>(make_plan(program, weights, profile.slice_gain));
+  require_rules(*plan, profile);
   DeviceEvaluator evaluator(plan, DeviceArithmetic(profile), pool);
   for (std::size_t i = 0; i < plan->inputs.size(); ++i) {
     const auto stored = inputs.find(plan->inputs[i].name);
     if (stored == inputs.end())
       throw input_error("input tensor '" + plan->inputs[i].name + "'", "is missing", "add it to the inputs file");
-    fill_input(plan->inputs[i], stored->second, evaluator.input(i));
+    fill_input(plan->inputs[i], stored->second, profile.specials, evaluator.input(i));
   }
   evaluator.run();
   NamedTensors outputs;
@@ -169,6 +173,12 @@ NamedTensors run_program(const mil::Program& program, const ane::WeightFiles& we
     Tensor tensor(std::vector<std::int64_t>(shape.at.begin(), shape.at.begin() + shape.rank));
     const auto values = evaluator.output(i);
     std::copy(values.begin(), values.end(), tensor.data.begin());
+    // Outside, infinity is infinity again, and a NaN that was only moved a NaN.
+    if (profile.specials == Specials::ordinary && plan->outputs[i].operand.dtype == mil::DType::fp16) {
+      std::vector<ane::half_t> bits(values.size());
+      encode_halves(profile.specials, values.data(), bits.data(), static_cast<std::int64_t>(bits.size()));
+      ane::to_float(bits.data(), tensor.data.data(), static_cast<std::int64_t>(bits.size()));
+    }
     outputs[plan->outputs[i].name] = std::move(tensor);
   }
   return outputs;

@@ -321,14 +321,5 @@ TEST_F(EmulatorDevice, HashFollowsTextAndWeights) {
   EXPECT_EQ(ane::program_hash("text", {}), empty);
 }
 
-TEST(Profiles, UnknownNamesGetTheNearestKnownOne) {
-  try {
-    (void)find_profile("ieeee");
-    FAIL() << "found an unknown profile";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("ieee"));
-  }
-}
-
 }  // namespace
 }  // namespace aneval::emulator

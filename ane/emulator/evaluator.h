@@ -4,8 +4,8 @@
 //   fp16 values under a profile          emulator/device_arithmetic.h
 //   values with their error bounds       validate/shadow.h
 //
-// An arithmetic has an Element type, value-initialised to zero, and five functions (see the concept). It throws what it
-// has no rule for: an operation is never passed over.
+// An arithmetic has an Element type, value-initialised to zero, and seven functions (see the concept). It throws what
+// it has no rule for: an operation is never passed over.
 #pragma once
 
 #include <concepts>
@@ -23,6 +23,7 @@ concept Arithmetic = requires(A& a, const Step& step, TensorView<const typename 
                               const TensorView<const typename A::Element>* bias, TensorView<typename A::Element> out,
                               ThreadPool* pool, const PlanConstant& constant, std::span<typename A::Element> to) {
   a.load_constant(constant, to);
+  a.slice(step, in, out, pool);  // a slice with the profile's gain
   a.unary(step, in, out, pool);
   a.binary(step, in, in, out, pool);
   a.reduce(step, in, out, pool);
@@ -51,6 +52,12 @@ class Evaluator {
   std::span<Element> input(std::size_t i) { return buffer(plan_->inputs.at(i).operand); }
   std::span<const Element> output(std::size_t i) { return buffer(plan_->outputs.at(i).operand); }
 
+  /// What lies in a buffer: after run(), what was last written there.
+  TensorView<const Element> const_view(const Operand& operand) {
+    const TensorView<Element> v = view(operand);
+    return {v.data, v.shape, v.strides};
+  }
+
   void run() {
     for (std::size_t i = 0; i < plan_->steps.size(); ++i) run_step(plan_->steps[i], patches_[i]);
   }
@@ -63,16 +70,14 @@ class Evaluator {
   TensorView<Element> view(const Operand& operand) {
     return {buffers_[static_cast<std::size_t>(operand.buffer)].data() + operand.offset, operand.shape, operand.strides};
   }
-  TensorView<const Element> const_view(const Operand& operand) {
-    const TensorView<Element> v = view(operand);
-    return {v.data, v.shape, v.strides};
-  }
 
   void run_step(const Step& step, std::vector<Element>& patches) {
     const auto in = [&](std::size_t i) { return const_view(step.inputs[i]); };
     switch (step.kind) {
       case StepKind::copy:
         return copy(in(0), view(step.output));
+      case StepKind::slice:
+        return arithmetic_.slice(step, in(0), view(step.output), pool_);
       case StepKind::unary:
         return arithmetic_.unary(step, in(0), view(step.output), pool_);
       case StepKind::binary:

@@ -68,8 +68,8 @@ std::vector<double> constant_values(const mil::Literal& literal, const ane::Weig
 /// Walks the program once, in order, giving every value an operand.
 class Planner {
  public:
-  Planner(const mil::Program& program, const ane::WeightFiles& weights)
-      : program_(program), function_(program.main()), weights_(weights) {}
+  Planner(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain)
+      : program_(program), function_(program.main()), weights_(weights), slice_gain_(slice_gain) {}
 
   Plan run() {
     plan_.file = program_.file;
@@ -85,7 +85,7 @@ class Planner {
     }
     for (const std::string& result : function_.results) {
       const Operand& value = values_.at(result);
-      plan_.outputs.push_back({result, value.contiguous() ? value : copied(value, result, {})});
+      plan_.outputs.push_back({result, value.contiguous() ? value : moved(StepKind::copy, value, result, {})});
     }
     return std::move(plan_);
   }
@@ -124,7 +124,8 @@ class Planner {
     return operand;
   }
 
-  Operand copied(const Operand& source, const std::string& result, const mil::Location& location) {
+  /// A contiguous tensor with the source's elements, by a step of that kind.
+  Operand moved(StepKind kind, const Operand& source, const std::string& result, const mil::Location& location) {
     Operand target;
     target.buffer = static_cast<int>(plan_.buffers.size());
     target.shape = source.shape;
@@ -132,7 +133,7 @@ class Planner {
     target.dtype = source.dtype;
     plan_.buffers.push_back(source.shape.product());
     Step step;
-    step.kind = StepKind::copy;
+    step.kind = kind;
     step.inputs = {source};
     step.output = target;
     step.result = result;
@@ -183,7 +184,7 @@ class Planner {
       Operand source = value(operation, "x");
       Extents strides;
       if (!reshaped_strides(source, shape, strides)) {
-        source = copied(source, operation.result, operation.location);
+        source = moved(StepKind::copy, source, operation.result, operation.location);
         strides = contiguous_strides(shape);
       }
       source.shape = shape;
@@ -205,12 +206,18 @@ class Planner {
           arguments.has("stride") ? arguments.ints("stride") : std::vector<std::int64_t>(begin.size(), 1);
       if (arguments.has("begin_mask") || arguments.has("squeeze_mask"))
         fail(operation.location, "the emulator has no rule for masks of slice_by_index", "state begin and end in full");
+      std::int64_t first = 0;  // on the last axis
       for (int axis = 0; axis < source.shape.rank; ++axis) {
         const auto i = static_cast<std::size_t>(axis);
-        source.offset += (begin[i] < 0 ? begin[i] + source.shape[axis] : begin[i]) * source.strides[axis];
+        first = begin[i] < 0 ? begin[i] + source.shape[axis] : begin[i];
+        source.offset += first * source.strides[axis];
         source.strides[axis] *= stride[i];
       }
       source.shape = shape;
+      if (first != 0) {
+        plan_.slices.push_back({operation.result, source, operation.location});
+        if (slice_gain_) source = moved(StepKind::slice, source, operation.result, operation.location);
+      }
       values_[operation.result] = source;
       return true;
     }
@@ -340,6 +347,7 @@ class Planner {
   const mil::Program& program_;
   const mil::Function& function_;
   const ane::WeightFiles& weights_;
+  const bool slice_gain_;
   Plan plan_;
   mil::Scope scope_;
   std::unordered_map<std::string, Operand> values_;
@@ -347,6 +355,8 @@ class Planner {
 
 }  // namespace
 
-Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights) { return Planner(program, weights).run(); }
+Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain) {
+  return Planner(program, weights, slice_gain).run();
+}
 
 }  // namespace aneval::emulator

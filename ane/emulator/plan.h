@@ -15,7 +15,7 @@
 
 namespace aneval::emulator {
 
-enum class StepKind { copy, unary, binary, reduce, softmax, matmul, conv };
+enum class StepKind { copy, slice, unary, binary, reduce, softmax, matmul, conv };
 
 enum class Function {
   // unary
@@ -71,6 +71,13 @@ struct PlanConstant {
   bool from_file = false;  // a weight file's, not a literal of the text
 };
 
+/// A slice with a non-zero begin on the last axis: what some chips multiply by 16 and divide again.
+struct LastAxisSlice {
+  std::string result;  // SSA identifier
+  Operand operand;     // what is taken, before the gain
+  mil::Location location;
+};
+
 struct PlanValue {
   std::string name;
   Operand operand;
@@ -81,11 +88,13 @@ struct Plan {
   std::vector<std::int64_t> buffers;  // elements of each buffer
   std::vector<Step> steps;
   std::vector<PlanConstant> constants;
+  std::vector<LastAxisSlice> slices;
   std::vector<PlanValue> inputs, outputs;  // in the order of the signature; contiguous
 };
 
-/// Errors: an operation that the emulator has no rule for, a rank above kMaxRank, an int8 tensor and the like, each
-/// with the operation's place. The program has passed the checker.
-Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights);
+/// Slices are views; with `slice_gain` those with a non-zero begin on the last axis are steps of their own, because
+/// they change values. Errors: an operation that the emulator has no rule for, a rank above kMaxRank, an int8 tensor
+/// and the like, each with the operation's place. The program has passed the checker.
+Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain = false);
 
 }  // namespace aneval::emulator

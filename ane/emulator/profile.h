@@ -1,4 +1,7 @@
 // A numerics profile: which arithmetic a program runs under. Data, not a class hierarchy: a new chip is a new row.
+//
+// Every rule of a row says what it rests on (Ground), because most of what is known about the engine was measured by
+// others on one chip and carried over to the next. docs/numerics.md tells the rules in full, with their sources.
 #pragma once
 
 #include <string>
@@ -7,27 +10,84 @@
 
 namespace aneval::emulator {
 
-/// How a matmul adds its products up.
-enum class Accumulator { fp32 };
-/// How reduce_sum adds.
-enum class SumKind { fp32 };
+/// How a matmul or convolution adds its products up.
+enum class Accumulator {
+  fp32,         // fp32, in whatever order is fastest
+  four_lane,    // four consecutive products in a 12-bit adder, their sums in fp32; from 32768 on infinite
+  fixed_point,  // 32 bits with 16 behind the point; small products dropped; sticky infinity from 32768 on
+};
 /// How a result becomes fp16.
-enum class Rounding { nearest_even };
+enum class Rounding { nearest_even, half_away };
+/// How reduce_sum and the sum inside softmax add.
+enum class Summation {
+  fp32,  // in fp32, rounded once
+  fp16,  // left to right, every partial sum rounded to fp16
+  wide,  // exactly (in double), rounded once
+};
+/// How sigmoid, tanh, exp and softmax are computed.
+enum class Functions { exact, tables };
+/// What the bit patterns of NaN and infinity mean, and whether −0 exists.
+enum class Specials {
+  ieee,
+  ordinary,  // exponent 31 is an exponent like any other: 0x7C00 is 2^16, NaNs are larger; −0 becomes +0
+};
+
+/// What a rule of a profile rests on, strongest first.
+enum class Evidence { defined, measured, published, assumed, contested, unmeasured };
+std::string_view evidence_name(Evidence evidence);
+
+enum class Rule {
+  accumulator,
+  overflow,
+  matmul_rounding,
+  matmul_subnormals,
+  elementwise,
+  reduce_sum,
+  slice,
+  bias,
+  sigmoid,
+  tanh_exp,
+  softmax,
+  specials,
+};
+const std::vector<Rule>& all_rules();
+std::string_view rule_name(Rule rule);
+
+struct Ground {
+  Evidence evidence = Evidence::unmeasured;
+  std::string_view source;  // who measured or published it, on which chip; or why it is assumed
+};
 
 struct Profile {
-  std::string_view name;
-  std::string_view chip;      // what it stands for
-  std::string_view evidence;  // measured, published, assumed: what the row rests on
-  Accumulator accumulator;
-  Rounding matmul_rounding, elementwise_rounding;
-  SumKind reduce_sum;
+  std::string name;       // "h16", or with settings "h16:reduce_sum=wide"
+  std::string_view chip;  // what it stands for
+  Accumulator accumulator = Accumulator::fp32;
+  Rounding matmul_rounding = Rounding::nearest_even, elementwise_rounding = Rounding::nearest_even;
+  bool flush_subnormals = false;  // of matmul operands
+  Summation reduce_sum = Summation::fp32;
+  Functions functions = Functions::exact;
+  Specials specials = Specials::ieee;
+  bool slice_gain = false;       // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
+  bool slice_suspected = false;  // not measured on this chip: reported against the limit all the same
+  std::vector<Ground> grounds;   // by Rule
+
+  const Ground& ground(Rule rule) const { return grounds.at(static_cast<std::size_t>(rule)); }
 };
+
+/// From here on an accumulator of the engine is infinite: measured on M1 to M6.
+inline constexpr double kAccumulatorLimit = 32768;
+/// 65504/16: what a slice with gain still passes.
+inline constexpr double kSliceLimit = 4094;
+
+/// What the profile does under a rule, in words.
+std::string rule_text(const Profile& profile, Rule rule);
 
 const std::vector<Profile>& profiles();
 
-/// Errors: unknown name, with the nearest known one.
-const Profile& find_profile(std::string_view name);
+/// NAME, or NAME:reduce_sum=fp16|fp32|wide: the one rule that is contested and matters is switchable. The result's name
+/// is the text given. Errors: an unknown name, with the nearest known one; an unknown setting or value.
+Profile find_profile(std::string_view text);
 
-inline constexpr std::string_view kDefaultProfile = "ieee";
+inline constexpr std::string_view kDefaultProfile = "h16";
 
 }  // namespace aneval::emulator
