@@ -74,7 +74,11 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   suite.cases = std::make_shared<bench::ValidatedCases>(check_options(o.device, session), session.run, earlier);
   bench::RunnerOptions runner;
   runner.device = session.device.get();
-  runner.results = {.file = o.out, .run = session.run, .command = "bench", .threads = session.pool->threads()};
+  runner.results = {.file = o.out,
+                    .run = session.run,
+                    .command = "bench",
+                    .threads = session.pool->threads(),
+                    .about = profile_rows(session)};
   runner.interrupted = interrupted;
   watch_interrupts();
   return report_outcome(bench::run_benchmarks(bench::all_benchmarks(suite), flags, runner), session.run);

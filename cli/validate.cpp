@@ -27,6 +27,8 @@ void check_arguments(const ValidateOptions& o) {
   const bool real = !o.settings.weights.empty() || !o.settings.tokenizer.empty() || !o.settings.text.empty();
   if (real && (o.settings.weights.empty() || o.settings.tokenizer.empty() || o.settings.text.empty()))
     throw input_error("arguments", "real data needs all of --weights, --tokenizer and --text", "give the missing ones");
+  if (real && o.settings.random_init)
+    throw input_error("arguments", "--random-init and --weights exclude each other", "give one of them");
   if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
   if (!(o.loss_scale > 0)) throw input_error("--loss-scale", "is not positive", "give a power of two, e.g. 256");
 }
@@ -37,9 +39,10 @@ std::vector<validate::Case> real_cases(const ValidateOptions& o, CaseRunner& run
   base.shape = runner.real_shape();
   base.variant = o.settings.device.parsed_variant();
   // Texts have any length and trained widths are what they are; the engine needs multiples of 32.
-  if (o.settings.device.variant.find("pad=") == std::string::npos) base.variant.pad = ane::Pad::multiple_of_32;
+  if (!o.settings.random_init && o.settings.device.variant.find("pad=") == std::string::npos)
+    base.variant.pad = ane::Pad::multiple_of_32;
   base.data = validate::DataKind::real;
-  base.gradient = o.loss_scale;
+  base.loss_scale = o.loss_scale;
   std::vector<validate::Case> cases;
   const auto kernels = ane::layer_plan(base.variant).kernels();
   for (std::int64_t layer = 0; layer < base.shape.layers; ++layer) {
@@ -75,7 +78,7 @@ std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
     layer.seed = suite.seed;
     cases.push_back(layer);
   }
-  for (validate::Case& c : cases) c.gradient *= o.loss_scale;
+  for (validate::Case& c : cases) c.loss_scale = o.loss_scale;
   return cases;
 }
 
@@ -86,7 +89,7 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
     base.shape = o.settings.real() ? runner.real_shape() : device.shape();
     base.variant = device.parsed_variant();
     base.seed = device.seed;
-    base.gradient = o.loss_scale;
+    base.loss_scale = o.loss_scale;
     base.kernel = o.kernel;
     const validate::Case c = validate::parse_case(o.case_text, base);
     if (!o.kernel.empty() && c.kernel != o.kernel)
@@ -113,7 +116,10 @@ std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
   const DeviceOptions& d = o.settings.device;
   std::string line = "aneval validate --backend " + d.backend + " --profile " + d.profile;
   if (!d.programs.empty()) line += " --programs " + path(d.programs);
-  if (o.settings.real())
+  if (o.settings.random_init)
+    line += " --random-init --model " + path(d.model.empty() ? std::string(kDefaultModel) : d.model) + " --seed " +
+            std::to_string(d.seed);
+  else if (o.settings.real())
     line += " --weights " + path(o.settings.weights) + " --tokenizer " + path(o.settings.tokenizer) + " --text " +
             shell_quoted(o.settings.text);
   return line + " --case " + shell_quoted(validate::case_text(c));
@@ -169,7 +175,8 @@ int validate_command(const ValidateOptions& o) {
                       .run = here.session().run,
                       .command = "validate",
                       .planned = static_cast<std::int64_t>(cases.size()),
-                      .threads = here.session().pool->threads()});
+                      .threads = here.session().pool->threads(),
+                      .about = profile_rows(here.session())});
   std::int64_t ok = 0, degraded = 0, failed = 0;
   watch_interrupts();
   for (std::size_t i = 0; i < cases.size() && interrupted() == 0; ++i) {
@@ -213,6 +220,8 @@ void add_validate(CLI::App& app, Action& action) {
                       "llama2.c checkpoint or safetensors: judge on real activations");
   command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer");
   command->add_option("--text", options->settings.text, "what the model reads");
+  command->add_flag("--random-init", options->settings.random_init,
+                    "instead: the activations and gradients of a randomly initialised --model on random tokens");
   command->add_option("--loss-scale", options->loss_scale, "factor on all gradients")->capture_default_str();
   command->add_flag("--isolate", options->isolate, "run cases in worker processes");
   command->add_option("--out", options->out, "write the records to this CSV file");

@@ -67,11 +67,13 @@ Outcome outcome_of(const RunContext& run, const validate::LayerResult& result) {
 
 std::string settings_json(const ValidateSettings& s) {
   const DeviceOptions& d = s.device;
-  json j = {{"model", d.model},     {"backend", d.backend},   {"profile", d.profile},
-            {"variant", d.variant}, {"programs", d.programs}, {"machine_label", d.machine_label},
-            {"run_id", d.run_id},   {"proc", d.proc},         {"seed", d.seed},
-            {"threads", d.threads}, {"weights", s.weights},   {"tokenizer", s.tokenizer},
-            {"text", s.text}};
+  json j = {{"model", d.model},       {"backend", d.backend},
+            {"profile", d.profile},   {"variant", d.variant},
+            {"programs", d.programs}, {"machine_label", d.machine_label},
+            {"run_id", d.run_id},     {"proc", d.proc},
+            {"seed", d.seed},         {"threads", d.threads},
+            {"weights", s.weights},   {"tokenizer", s.tokenizer},
+            {"text", s.text},         {"random_init", s.random_init}};
   if (d.seq) j["seq"] = *d.seq;
   if (d.compile_limit) j["compile_limit"] = *d.compile_limit;
   return j.dump();
@@ -96,6 +98,7 @@ ValidateSettings parse_settings(const std::string& text) {
   s.weights = j.at("weights");
   s.tokenizer = j.at("tokenizer");
   s.text = j.at("text");
+  s.random_init = j.at("random_init");
   return s;
 }
 
@@ -125,6 +128,11 @@ CaseRunner::CaseRunner(const ValidateSettings& settings)
 
 void CaseRunner::load_model() {
   if (model_) return;
+  if (settings_.random_init) {
+    model_ = validate::random_model(settings_.device.shape(), settings_.device.seed);
+    tokens_ = validate::random_tokens(model_->shape, settings_.device.seed);
+    return;
+  }
   const bool foreign = std::filesystem::path(settings_.weights).extension() == ".safetensors";
   if (foreign && settings_.device.model.empty())
     throw input_error("--weights " + settings_.weights, "a safetensors file does not tell its model",
@@ -155,7 +163,7 @@ Outcome CaseRunner::run(const validate::Case& c) {
   if (c.data == validate::DataKind::real) {
     if (!settings_.real())
       throw input_error("case '" + validate::case_text(c) + "'", "real data does not come from a seed",
-                        "give --weights FILE --tokenizer FILE --text TEXT as well");
+                        "give --weights FILE --tokenizer FILE --text TEXT, or --random-init, as well");
     const auto& layers = trace().layers;
     const std::int64_t at = c.layer.value_or(0);
     if (at < 0 || at >= static_cast<std::int64_t>(layers.size()))

@@ -15,9 +15,11 @@ namespace aneval::cli {
 
 struct ValidateSettings {
   DeviceOptions device;
-  std::string weights, tokenizer, text;  // real data, when given
+  // Real data: a trained model on a text, or a randomly initialised one on random tokens.
+  std::string weights, tokenizer, text;
+  bool random_init = false;
 
-  bool real() const { return !weights.empty(); }
+  bool real() const { return random_init || !weights.empty(); }
 };
 
 /// A line for `aneval worker` (worker.cpp).

@@ -67,6 +67,7 @@ ResultFile::ResultFile(Options options) : options_(std::move(options)) {
   append({process_row("cases_planned", static_cast<double>(options_.planned)),
           process_row("threads", static_cast<double>(options_.threads))},
          0);
+  append(options_.about, 0);
 }
 
 ResultFile::~ResultFile() = default;

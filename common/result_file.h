@@ -28,6 +28,7 @@ class ResultFile {
     std::string command;  // "validate"
     std::int64_t planned = 0;
     int threads = 1;
+    std::vector<Record> about = {};  // what the rows begin with: the arithmetic, whatever holds for all of them
   };
 
   /// Errors (exit code 2): the file cannot be created there, it exists and holds something else than results of this

@@ -16,6 +16,7 @@ class SummaryTest : public ::testing::Test {
   SummaryTest() {
     process("validate", 1, 1);
     process("bench", 3, 3);
+    add("woFwd", "", "validate", "time", 5e6);
     add("woFwd", "o", "validate", "max_abs", 0.002);
     add("woFwd", "o", "validate", "snr_db", 73.6);
     add("woFwd", "o", "validate", "cosine", 0.9999);
@@ -75,6 +76,48 @@ class SummaryTest : public ::testing::Test {
 
   ResultSet set_;
 };
+
+TEST_F(SummaryTest, ShowsHeadroomDropsAndSlicesByLossScale) {
+  const auto at_scale = [&](const std::string& scale, const std::string& item, const std::string& metric,
+                            double value) {
+    Record row = kernel_row("kvBwd", item, "validate", metric, value);
+    if (!scale.empty()) row.case_text += ";loss_scale=" + scale;
+    set_.add(row);
+  };
+  at_scale("", "wv_product", "headroom", 9.25);
+  at_scale("", "wv_product", "drop_fraction", 0.125);
+  at_scale("4096", "wv_product", "headroom", -2.75);
+  at_scale("4096", "wv_product", "drop_fraction", 0);
+  at_scale("65536", "wv_product", "drop_fraction", 0);
+  at_scale("65536", "wv_product", "inf_count", 7);
+  at_scale("", "dv", "slice_peak", 3);
+  at_scale("4096", "dv", "slice_peak", 12288);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("| kernel | product | ×1 | ×4096 | ×65536 |"));
+  EXPECT_THAT(text, HasSubstr("| kvBwd | wv\\_product | 9.2 bits, 12 % | overflows, 0 % | infinite operands, 0 % |"));
+  EXPECT_THAT(text, HasSubstr("| kernel | slice | ×1 | ×4096 |"));
+  EXPECT_THAT(text, HasSubstr("| kvBwd | dv | 3.00 | 12288 (> 4094) |"));
+  EXPECT_THAT(text, HasSubstr("| tiny seq 12 | kvBwd | wv\\_product | ×65536 | 0 | 7 |"));
+  // Cases that were looked at under other loss scales were not judged.
+  EXPECT_THAT(text, Not(HasSubstr("| kvBwd | 3 |")));
+}
+
+TEST_F(SummaryTest, NamesTheRulesThatWereNotMeasured) {
+  const auto rule = [&](const std::string& name, const std::string& ground) {
+    Record row = base("profile_rule", 0);
+    row.value.reset();
+    row.phase = "profile";
+    row.item = name;
+    row.text = ground;
+    set_.add(row);
+  };
+  rule("accumulator", "measured: fixed point [somebody]");
+  rule("reduce_sum", "contested: left to right [somebody else]");
+  rule("softmax", "assumed: in steps [nobody]");
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("contested: left to right [somebody else]"));
+  EXPECT_THAT(text, HasSubstr("Not measured on this chip, or contested: reduce_sum, softmax."));
+}
 
 TEST_F(SummaryTest, SaysWhatWasMeasuredWithWhat) {
   const std::string text = markdown();

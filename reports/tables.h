@@ -19,6 +19,15 @@ std::vector<Table> error_tables(const SeriesMap& series);
 std::vector<Table> layer_tables(const SeriesMap& series);
 /// What the CPU does between kernels, conversions, and what the host can do.
 std::vector<Table> host_tables(const SeriesMap& series);
+/// Per product of every kernel: bits to the accumulator's limit and the share of dropped products, a column per loss
+/// scale; one table per model.
+std::vector<Table> headroom_tables(const SeriesMap& series);
+/// Per last-axis slice: the largest magnitude against 4094, a column per loss scale; one table per model.
+std::vector<Table> slice_tables(const SeriesMap& series);
+/// Operations whose operands were NaN or infinite.
+std::vector<Table> special_tables(const SeriesMap& series);
+/// The rules of the emulator's profile and their evidence.
+std::vector<Table> profile_tables(const SeriesMap& series);
 /// The slowest kernel of every phase against memcpy and the peak of fused multiply-adds; empty when the host was not
 /// measured.
 std::vector<Table> roof_tables(const SeriesMap& series);

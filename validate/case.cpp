@@ -105,6 +105,12 @@ const std::vector<Key>& keys() {
                  [](Case& c, const std::string& text) { c.amplitude = parse_double(text, "case key amp"); }});
     k.push_back({"grad", [](const Case& c) { return c.gradient == 1.0 ? "" : number_text(c.gradient); },
                  [](Case& c, const std::string& text) { c.gradient = parse_double(text, "case key grad"); }});
+    k.push_back({"loss_scale", [](const Case& c) { return c.loss_scale == 1.0 ? "" : number_text(c.loss_scale); },
+                 [](Case& c, const std::string& text) {
+                   c.loss_scale = parse_double(text, "case key loss_scale");
+                   if (!(c.loss_scale > 0))
+                     throw input_error("case key loss_scale", "is not positive", "give a power of two, e.g. 256");
+                 }});
     k.push_back({"seed", [](const Case& c) { return std::to_string(c.seed); },
                  [](Case& c, const std::string& text) {
                    const std::int64_t seed = parse_int(text, "case key seed");

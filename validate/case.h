@@ -15,9 +15,9 @@
 namespace aneval::validate {
 
 enum class DataKind {
-  random,  // activations N(0, amp²), weights N(0, 1/fan_in), gradients N(0, (amp·grad)²)
+  random,  // activations N(0, amp²), weights N(0, 1/fan_in), gradients N(0, (amp·grad)²), times the loss scale
   exact,   // integers and selections: every linear block, and attention that picks one key, without any rounding
-  real,    // captured from a model running on a text; `layer` says where
+  real,    // captured from a model running on tokens; `layer` says where
 };
 
 std::string_view data_kind_name(DataKind kind);
@@ -29,12 +29,13 @@ struct Case {
   std::int64_t ic = 0, oc = 0;  // dynMatmul only
   DataKind data = DataKind::random;
   double amplitude = 1.0, gradient = 1.0;
+  double loss_scale = 1.0;  // factor on every gradient that the kernel is given
   std::uint64_t seed = 1;
   std::optional<std::int64_t> layer;
 };
 
-/// Keys in a fixed order; defaults of variant, grad and layer are left out; a shape that is no preset is spelled out
-/// (dim, hidden, heads, …), so that the text is complete by itself.
+/// Keys in a fixed order; defaults of variant, grad, loss_scale and layer are left out; a shape that is no preset is
+/// spelled out (dim, hidden, heads, …), so that the text is complete by itself.
 std::string case_text(const Case& c);
 
 /// Reads what case_text writes, keys in any order. `base` gives what the text leaves out. Errors name an unknown key or

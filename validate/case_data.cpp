@@ -9,8 +9,6 @@
 namespace aneval::validate {
 namespace {
 
-bool is_gradient(const std::string& slot) { return slot.starts_with("d"); }
-
 /// Shape of the model tensor that a weight slot is staged from.
 std::vector<std::int64_t> natural_shape(const ane::Slot& slot) {
   const std::int64_t channels = slot.channels.size(), width = slot.width.size();
@@ -138,17 +136,23 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
 
 }  // namespace
 
+bool is_gradient(std::string_view slot) { return slot.starts_with("d"); }
+
+void scale_gradients(CaseData& data, double factor) {
+  if (factor == 1) return;
+  for (auto& [slot, tensor] : data.activations)
+    if (is_gradient(slot))
+      for (float& value : tensor.data) value = static_cast<float>(static_cast<double>(value) * factor);
+}
+
 CaseData make_case_data(const Case& c, const ane::PackedLayout& layout) {
-  switch (c.data) {
-    case DataKind::random:
-      return random_data(c, layout);
-    case DataKind::exact:
-      return exact_data(c, layout);
-    case DataKind::real:
-      break;
+  if (c.data != DataKind::real) {
+    CaseData data = c.data == DataKind::random ? random_data(c, layout) : exact_data(c, layout);
+    scale_gradients(data, c.loss_scale);
+    return data;
   }
   throw input_error("case '" + case_text(c) + "'", "real data does not come from a seed",
-                    "give --weights FILE --tokenizer FILE --text TEXT as well");
+                    "give --weights FILE --tokenizer FILE --text TEXT, or --random-init, as well");
 }
 
 }  // namespace aneval::validate

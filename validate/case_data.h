@@ -12,6 +12,12 @@ struct CaseData {
   NamedTensors activations;  // by slot name, [channels, S]
 };
 
+/// Slots that begin with d hold gradients.
+bool is_gradient(std::string_view slot);
+
+/// Every gradient slot times a loss scale; the backward pass is linear in them.
+void scale_gradients(CaseData& data, double factor);
+
 /// Activations N(0, amp²); weights N(0, 1/fan_in); gradients (slots named d…) N(0, (amp·grad)²); probs a causal
 /// softmax. Exact cases: integers whose products and sums no format rounds, and for attention queries that pick one key
 /// each. Errors: data=real (it comes from a model, not from a seed).

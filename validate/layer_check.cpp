@@ -5,6 +5,7 @@
 #include "common/hash.h"
 #include "common/random.h"
 #include "reference/convert.h"
+#include "validate/weights.h"
 
 namespace aneval::validate {
 namespace {
@@ -37,10 +38,8 @@ const std::vector<std::string>& layer_results() {
 
 NamedTensors random_layer_tensors(const Case& c) {
   const ModelShape& s = c.shape;
-  const std::map<std::string, std::vector<std::int64_t>> shapes = {
-      {"x", {s.dim, s.seq}},       {"dy", {s.dim, s.seq}},     {"wq", {s.q_dim(), s.dim}}, {"wk", {s.kv_dim(), s.dim}},
-      {"wv", {s.kv_dim(), s.dim}}, {"wo", {s.dim, s.q_dim()}}, {"w1", {s.hidden, s.dim}},  {"w3", {s.hidden, s.dim}},
-      {"w2", {s.dim, s.hidden}},   {"rms_att", {s.dim}},       {"rms_ffn", {s.dim}}};
+  auto shapes = layer_weight_shapes(s);
+  shapes["x"] = shapes["dy"] = {s.dim, s.seq};
   NamedTensors tensors;
   for (const auto& [name, shape] : shapes) {
     Tensor tensor(shape);
@@ -48,7 +47,7 @@ NamedTensors random_layer_tensors(const Case& c) {
     if (name == "x")
       random.fill_normal(tensor.data, c.amplitude);
     else if (name == "dy")
-      random.fill_normal(tensor.data, c.amplitude * c.gradient);
+      random.fill_normal(tensor.data, c.amplitude * c.gradient * c.loss_scale);
     else if (shape.size() == 1)
       random.fill_normal(tensor.data, 0.25, 1.0);  // away from 1: a misplaced w is invisible at 1
     else

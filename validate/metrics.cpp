@@ -11,6 +11,7 @@ namespace aneval::validate {
 Metrics compute_metrics(std::span<const float> got, std::span<const double> reference) {
   Metrics m;
   double error2 = 0, reference2 = 0, got2 = 0, dot = 0;
+  std::int64_t underflows = 0, zeros = 0, nonzero_references = 0;
   std::vector<double> ulps;
   ulps.reserve(got.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -23,6 +24,9 @@ Metrics compute_metrics(std::span<const float> got, std::span<const double> refe
       ++m.inf_count;
       continue;
     }
+    nonzero_references += r != 0 ? 1 : 0;
+    zeros += g == 0 && r != 0 ? 1 : 0;
+    underflows += g == 0 && std::abs(r) >= 0x1p-24 ? 1 : 0;
     const double e = std::abs(g - r);
     m.max_abs = std::max(m.max_abs, e);
     error2 += e * e;
@@ -32,6 +36,8 @@ Metrics compute_metrics(std::span<const float> got, std::span<const double> refe
     ulps.push_back(e / ane::half_ulp(r));
   }
   if (ulps.empty()) return m;
+  m.underflow_fraction = static_cast<double>(underflows) / static_cast<double>(got.size());
+  if (nonzero_references > 0) m.zero_fraction = static_cast<double>(zeros) / static_cast<double>(nonzero_references);
   m.rms = std::sqrt(error2 / static_cast<double>(ulps.size()));
   m.nmse = reference2 > 0 ? error2 / reference2 : (error2 > 0 ? std::numeric_limits<double>::infinity() : 0);
   m.snr_db = -10 * std::log10(m.nmse);
@@ -51,6 +57,8 @@ std::vector<MetricValue> metric_values(const Metrics& m) {
                                      {"cosine", "1", m.cosine},
                                      {"max_ulp", "ulp", m.max_ulp},
                                      {"p99_ulp", "ulp", m.p99_ulp},
+                                     {"underflow_fraction", "1", m.underflow_fraction},
+                                     {"zero_fraction", "1", m.zero_fraction},
                                      {"nan_count", "count", static_cast<double>(m.nan_count)},
                                      {"inf_count", "count", static_cast<double>(m.inf_count)}};
   std::erase_if(values, [](const MetricValue& v) { return !std::isfinite(v.value); });

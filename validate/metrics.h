@@ -15,6 +15,8 @@ struct Metrics {
   double snr_db = 0;                // −10·log10(nmse); +inf when exact
   double cosine = 1;                // of the two blocks as vectors; 1 when both are zero
   double max_ulp = 0, p99_ulp = 0;  // |got − ref| in fp16 spacings at the reference
+  double underflow_fraction = 0;    // zero while |ref| ≥ 2^-24, of all elements
+  double zero_fraction = 0;         // zero while ref is not, of the elements where ref is not
   std::int64_t nan_count = 0, inf_count = 0;
 };
 

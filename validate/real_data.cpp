@@ -47,13 +47,8 @@ CaseData real_case_data(const Case& c, const ane::PackedLayout& layout, const re
     throw input_error("kernel " + c.kernel, "is not part of a layer, so a model gives it no real data",
                       "choose one of the layer's kernels");
   CaseData data;
-  for (const auto& [slot, tensor] : step->inputs) {
-    Tensor values = trace_tensor(c, trace, tensor);
-    // A loss scale multiplies every gradient; the backward pass is linear in dy.
-    if (slot.starts_with("d"))
-      for (float& value : values.data) value = static_cast<float>(static_cast<double>(value) * c.gradient);
-    data.activations[slot] = std::move(values);
-  }
+  for (const auto& [slot, tensor] : step->inputs) data.activations[slot] = trace_tensor(c, trace, tensor);
+  scale_gradients(data, c.loss_scale);
   for (const ane::Slot& slot : layout.slots())
     if (slot.kind == ane::SlotKind::weight)
       data.weights[slot.weight] = reference::to_tensor(trace.input.at(slot.weight));
@@ -66,7 +61,7 @@ NamedTensors real_layer_tensors(const Case& c, const reference::LayerTrace& trac
     tensors[name] = reference::to_tensor(matrix);
     if (name.starts_with("rms_")) tensors[name].shape = {matrix.rows()};
   }
-  for (float& value : tensors.at("dy").data) value = static_cast<float>(static_cast<double>(value) * c.gradient);
+  for (float& value : tensors.at("dy").data) value = static_cast<float>(static_cast<double>(value) * c.loss_scale);
   return tensors;
 }
 

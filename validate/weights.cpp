@@ -1,9 +1,12 @@
 #include "validate/weights.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "ane/half.h"
 #include "common/error.h"
+#include "common/random.h"
 #include "reference/llama2c.h"
 
 namespace aneval::validate {
@@ -38,20 +41,57 @@ NamedTensors read_tensors(const std::filesystem::path& file) {
   return tensors;
 }
 
+std::map<std::string, std::vector<std::int64_t>> layer_weight_shapes(const ModelShape& s) {
+  const std::int64_t d = s.dim, f = s.hidden, q = s.q_dim(), k = s.kv_dim();
+  return {{"wq", {q, d}}, {"wk", {k, d}}, {"wv", {k, d}},   {"wo", {d, q}},  {"w1", {f, d}},
+          {"w2", {d, f}}, {"w3", {f, d}}, {"rms_att", {d}}, {"rms_ffn", {d}}};
+}
+
+reference::Model random_model(const ModelShape& shape, std::uint64_t seed) {
+  reference::Model model;
+  model.shape = shape;
+  const auto normal = [&](const std::string& name, const std::vector<std::int64_t>& dims, double sigma) {
+    Tensor tensor(dims);
+    Random(seed, name).fill_normal(tensor.data, sigma);
+    return tensor;
+  };
+  const auto ones = [](const std::vector<std::int64_t>& dims) {
+    Tensor tensor(dims);
+    std::fill(tensor.data.begin(), tensor.data.end(), 1.0F);
+    return tensor;
+  };
+  model.globals["embedding"] = normal("embedding", {shape.vocab, shape.dim}, 0.02);
+  model.globals["rms_final"] = ones({shape.dim});
+  for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
+    NamedTensors weights;
+    for (const auto& [name, dims] : layer_weight_shapes(shape))
+      weights[name] = dims.size() == 1 ? ones(dims)
+                                       : normal("layers." + std::to_string(layer) + "." + name, dims,
+                                                1.0 / std::sqrt(static_cast<double>(dims[1])));
+    model.layers.push_back(std::move(weights));
+  }
+  return model;
+}
+
+std::vector<std::int32_t> random_tokens(const ModelShape& shape, std::uint64_t seed) {
+  Random random(seed, "tokens");
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(shape.seq));
+  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(random.below(shape.vocab));
+  return tokens;
+}
+
 reference::Model load_weights(const std::filesystem::path& file, const ModelShape& shape) {
   if (file.extension() != ".safetensors") return reference::read_llama2c(file);
   NamedTensors tensors = read_tensors(file);
   const std::string name = file.string();
   reference::Model model;
   model.shape = shape;
-  const std::int64_t d = shape.dim, f = shape.hidden, q = shape.q_dim(), k = shape.kv_dim();
+  const std::int64_t d = shape.dim;
   model.globals["embedding"] = std::move(require_tensor(tensors, "embedding", {shape.vocab, d}, name));
   model.globals["rms_final"] = std::move(require_tensor(tensors, "rms_final", {d}, name));
   if (tensors.contains("classifier"))
     model.globals["classifier"] = std::move(require_tensor(tensors, "classifier", {shape.vocab, d}, name));
-  const std::map<std::string, std::vector<std::int64_t>> shapes = {{"wq", {q, d}}, {"wk", {k, d}},   {"wv", {k, d}},
-                                                                   {"wo", {d, q}}, {"w1", {f, d}},   {"w2", {d, f}},
-                                                                   {"w3", {f, d}}, {"rms_att", {d}}, {"rms_ffn", {d}}};
+  const auto shapes = layer_weight_shapes(shape);
   for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
     NamedTensors weights;
     for (const auto& [weight, dims] : shapes)

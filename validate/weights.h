@@ -1,7 +1,11 @@
 // Trained weights from a file of either kind.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "common/safetensors.h"
 #include "reference/model.h"
@@ -17,6 +21,15 @@ NamedTensors read_tensors(const std::filesystem::path& file);
 /// The named tensor, which must have that shape. Errors name `file`, the tensor and the shape it needs.
 Tensor& require_tensor(NamedTensors& tensors, const std::string& name, const std::vector<std::int64_t>& shape,
                        const std::string& file);
+
+/// Shapes of the nine weights of a layer, by name: wq [Q, D] … rms_ffn [D].
+std::map<std::string, std::vector<std::int64_t>> layer_weight_shapes(const ModelShape& shape);
+
+/// A model before its first step: matrices N(0, 1/fan_in), embedding N(0, 0.02²) and tied to the classifier, RMSNorm
+/// weights 1.
+reference::Model random_model(const ModelShape& shape, std::uint64_t seed);
+/// shape.seq tokens, each as likely as any other.
+std::vector<std::int32_t> random_tokens(const ModelShape& shape, std::uint64_t seed);
 
 /// A llama2.c checkpoint (which brings its shape), or a safetensors file with the names embedding, rms_final,
 /// classifier (optional), layers.N.wq … layers.N.rms_ffn, whose shape `shape` gives. Errors: neither kind, a missing

@@ -1,0 +1,138 @@
+// What a chip's arithmetic means for the kernels: headroom of accumulators and dropped products under growing loss
+// scales, slices against 4094, NaN and infinity, and what the profile's rules rest on.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "common/names.h"
+#include "reports/format.h"
+#include "reports/table_parts.h"
+
+namespace aneval::reports {
+namespace {
+
+/// Where M1 and M2 lose values (ANEForge numeric cliffs): 65504/16.
+constexpr double kSliceLimit = 4094;
+
+double loss_scale(const SeriesKey& key) {
+  const std::string text = case_value(key, "loss_scale");
+  return text.empty() ? 1 : parse_double(text, "loss_scale");
+}
+
+/// "×1" … "×65536"
+std::string scale_title(double scale) { return fmt::format("×{:.0f}", scale); }
+
+/// What one operation of a kernel gave at one loss scale: the worst over layers, seeds and amplitudes.
+struct Cell {
+  double headroom = INFINITY, dropped = 0, peak = 0, nan = 0, inf = 0;
+};
+
+struct Line {
+  SeriesKey key;
+  std::string name;  // kernel, and the gradient scale of its data
+  std::map<double, Cell> by_scale;
+};
+
+/// The operations whose series have one of the metrics, with their cells.
+std::vector<Line> lines_of(const SeriesMap& series, std::initializer_list<std::string_view> metrics) {
+  std::vector<Line> lines;
+  std::map<std::string, std::size_t> place;
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
+    if (key.phase != "validate" || key.item.empty() || values.values.empty() || !in(key.metric, metrics)) continue;
+    const std::string gradient = case_value(key, "grad");
+    const std::string name = kernel_title(key) + (gradient.empty() ? "" : ", gradients × " + gradient);
+    const auto [at, added] = place.try_emplace(model_title(key) + "\n" + name + "\n" + key.item, lines.size());
+    if (added) lines.push_back({key, name, {}});
+    Cell& cell = lines[at->second].by_scale[loss_scale(key)];
+    for (const double value : values.values) {
+      if (key.metric == "headroom") cell.headroom = std::min(cell.headroom, value);
+      if (key.metric == "drop_fraction") cell.dropped = std::max(cell.dropped, value);
+      if (key.metric == "slice_peak") cell.peak = std::max(cell.peak, value);
+      if (key.metric == "nan_count") cell.nan = std::max(cell.nan, value);
+      if (key.metric == "inf_count") cell.inf = std::max(cell.inf, value);
+    }
+  }
+  return lines;
+}
+
+std::vector<double> scales_of(const std::vector<Line>& lines) {
+  std::map<double, bool> all;
+  for (const Line& line : lines)
+    for (const auto& [scale, cell] : line.by_scale) all[scale] = true;
+  std::vector<double> scales;
+  for (const auto& [scale, there] : all) scales.push_back(scale);
+  return scales;
+}
+
+/// One table per model: kernel, operation, and a column per loss scale.
+std::vector<Table> by_loss_scale(const std::vector<Line>& lines, Table empty, std::string (*text)(const Cell&)) {
+  const std::vector<double> scales = scales_of(lines);
+  empty.folded = true;
+  for (const double scale : scales) empty.columns.push_back(scale_title(scale));
+  TablesByModel tables(empty);
+  for (const Line& line : lines) {
+    std::vector<std::string> row = {line.name, line.key.item};
+    for (const double scale : scales) {
+      const auto found = line.by_scale.find(scale);
+      row.push_back(found == line.by_scale.end() ? kNone : text(found->second));
+    }
+    tables.of(line.key).rows.push_back(std::move(row));
+  }
+  return tables.tables;
+}
+
+}  // namespace
+
+std::vector<Table> headroom_tables(const SeriesMap& series) {
+  Table empty{.title = "Headroom of accumulators and dropped products, by loss scale"};
+  empty.note =
+      "Bits between the largest partial sum and 32768, where every chip's accumulator overflows; share of nonzero "
+      "operand pairs that the accumulator of M4 and later drops, because their exponents sum to −17 or less.";
+  empty.columns = {"kernel", "product"};
+  return by_loss_scale(lines_of(series, {"headroom", "drop_fraction"}), empty, [](const Cell& cell) {
+    const std::string bits = std::isinf(cell.headroom) ? "infinite operands"
+                             : cell.headroom <= 0      ? "overflows"
+                                                       : fmt::format("{:.1f} bits", cell.headroom);
+    return bits + fmt::format(", {:.2g} %", 100 * cell.dropped);
+  });
+}
+
+std::vector<Table> slice_tables(const SeriesMap& series) {
+  Table empty{.title = "Slices of the last axis against 4094, by loss scale"};
+  empty.note =
+      "Largest magnitude that a slice with a non-zero begin takes; M1 and M2 turn what exceeds 4094 into "
+      "infinity, M3 was not measured.";
+  empty.columns = {"kernel", "slice"};
+  return by_loss_scale(lines_of(series, {"slice_peak"}), empty, [](const Cell& cell) {
+    return number3(cell.peak) + (cell.peak > kSliceLimit ? " (> 4094)" : "");
+  });
+}
+
+std::vector<Table> special_tables(const SeriesMap& series) {
+  Table table{.title = "Operations that met NaN or infinity", .folded = true};
+  table.columns = {"model", "kernel", "operation", "loss scale", "NaN", "infinite"};
+  for (const Line& line : lines_of(series, {"nan_count", "inf_count"}))
+    for (const auto& [scale, cell] : line.by_scale)
+      if (cell.nan + cell.inf > 0)
+        table.rows.push_back({model_title(line.key), line.name, line.key.item, scale_title(scale),
+                              fmt::format("{:.0f}", cell.nan), fmt::format("{:.0f}", cell.inf)});
+  return {table};
+}
+
+std::vector<Table> profile_tables(const SeriesMap& series) {
+  Table table{.title = "What the profile's rules rest on", .folded = true};
+  table.columns = {"rule", "what it does, and the source"};
+  std::string weak;
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
+    if (key.metric != "profile_rule") continue;
+    const bool sure = values.text.starts_with("measured") || values.text.starts_with("defined");
+    table.rows.push_back({key.item, values.text});
+    if (!sure) weak += (weak.empty() ? "" : ", ") + key.item;
+  }
+  if (!weak.empty()) table.note = "Not measured on this chip, or contested: " + weak + ".";
+  return {table};
+}
+
+}  // namespace aneval::reports

@@ -1,0 +1,51 @@
+// What the tables of a report share: finding series, titles of models and kernels, one table per model.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "reports/tables.h"
+
+namespace aneval::reports {
+
+/// A cell without a value.
+inline const std::string kNone = "–";
+
+bool in(std::string_view word, std::initializer_list<std::string_view> words);
+
+using Entry = std::pair<const SeriesKey, Series>;
+
+/// In the order of the files, but the rows of one kernel together: benchmarks may run interleaved at random.
+std::vector<const Entry*> ordered(const SeriesMap& series);
+
+/// The same thing's series of another metric; null when it has no values.
+const Series* find(const SeriesMap& series, SeriesKey key, const std::string& metric);
+
+std::string cell(const Series* series, std::string (*text)(double));
+
+/// "Qwen3-0.6B seq 256". The generic matmul belongs to no model.
+std::string model_title(const SeriesKey& key);
+
+/// The value of a key of the case's canonical text; empty when it is left out.
+std::string case_value(const SeriesKey& key, const std::string& name);
+
+/// The kernel, and what tells its instances apart.
+std::string kernel_title(const SeriesKey& key);
+
+/// One per model, in the order of first appearance.
+class TablesByModel {
+ public:
+  explicit TablesByModel(Table empty) : empty_(std::move(empty)) {}
+  Table& of(const SeriesKey& key);
+  std::vector<Table> tables;
+
+ private:
+  Table empty_;
+  std::map<std::string, std::size_t> place_;
+};
+
+}  // namespace aneval::reports
