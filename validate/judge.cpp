@@ -11,6 +11,7 @@
 namespace aneval::validate {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Relative rounding of double arithmetic over sums of a few thousand terms: 2^-53 · 4096 = 4.5e-13.
 constexpr double kDoubleNoise = 1e-12;
 
@@ -30,9 +31,9 @@ double largest_magnitude(std::span<const double> values) {
 void note(Comparison& comparison, std::size_t i, std::int64_t tokens, double got, double expected, double bound,
           double noise) {
   const double error = std::abs(got - expected);
-  const bool inside = error <= bound + noise;  // false for NaN
+  const bool inside = std::isfinite(error) && error <= bound + noise;  // false for NaN, and where no bound exists
   // NaN is the worst there is, and so is any error where nothing may round.
-  double ratio = std::numeric_limits<double>::infinity();
+  double ratio = kInfinity;
   if (inside && error <= noise)
     ratio = 0;
   else if (bound > 0 && !std::isnan(error))
@@ -70,8 +71,11 @@ Comparison compare_device(std::span<const float> device, std::span<const double>
   Comparison comparison;
   for (std::size_t i = 0; i < reference.size(); ++i) {
     const double got = static_cast<double>(device[i]);
-    if (shadow[i].overflow && std::isinf(got) && std::signbit(got) == std::signbit(shadow[i].value)) continue;
-    note(comparison, i, tokens, got, reference[i], shadow[i].bound, reference_noise(reference[i], largest));
+    const Shadow& s = shadow[i];
+    if (std::isinf(got) && (std::signbit(got) ? s.minus_infinity : s.plus_infinity)) continue;
+    // Where the device must overflow, a finite value is as wrong as can be.
+    const double expected = s.finite ? reference[i] : s.plus_infinity ? kInfinity : -kInfinity;
+    note(comparison, i, tokens, got, expected, s.bound, reference_noise(reference[i], largest));
   }
   return comparison;
 }
@@ -88,7 +92,7 @@ void conclude(BlockJudgement& j) {
     j.reason = describe(j.device);
   } else if (j.straddling_elements * 100 > j.channels * j.tokens) {
     j.status = Status::degraded;
-    j.reason = fmt::format("{} of {} elements may overflow fp16", j.straddling_elements, j.channels * j.tokens);
+    j.reason = fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens);
   } else {
     j.status = Status::ok;
     j.reason.clear();

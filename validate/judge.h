@@ -38,7 +38,7 @@ struct BlockJudgement {
   Comparison program, device;
   Metrics metrics;
   std::int64_t exact_elements = 0;       // only one fp16 number lies within the bound
-  std::int64_t straddling_elements = 0;  // may be finite or infinite
+  std::int64_t straddling_elements = 0;  // may be infinite, or must be
   Status status = Status::ok;
   std::string reason;
 };
@@ -47,7 +47,7 @@ struct BlockJudgement {
 /// constants of unknown origin may have done, the rest is the rounding of double arithmetic.
 Comparison compare_program(std::span<const Shadow> program, std::span<const double> reference, std::int64_t tokens);
 
-/// Gate 1. An element that may overflow passes as ±inf of its sign, or within its bound.
+/// Gate 1. An element passes as an infinity that its shadow allows, or within its bound where it may be finite.
 Comparison compare_device(std::span<const float> device, std::span<const double> reference,
                           std::span<const Shadow> shadow, std::int64_t tokens);
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/evaluator.h"
 #include "ane/mil/text.h"
 #include "ane/staging.h"
@@ -168,6 +169,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   const mil::Program program = mil::parse(kernel.program.text, kernel.name);
   const auto plan = std::make_shared<const emulator::Plan>(
       emulator::make_plan(program, kernel.program.weights, options_.profile.slice_gain));
+  emulator::require_rules(*plan, options_.profile);
   std::map<std::string, std::vector<Shadow>> exact;
   {
     const auto evaluator = run_shadows(kernel, plan, ErrorModel::exact(), input, options_.pool);
@@ -196,8 +198,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     j.device = compare_device(device, reference, shadows, j.tokens);
     j.metrics = compute_metrics(device, reference);
     for (const Shadow& shadow : shadows) {
-      j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.overflow ? 1 : 0;
-      j.straddling_elements += shadow.overflow ? 1 : 0;
+      j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.straddles() ? 1 : 0;
+      j.straddling_elements += shadow.straddles() ? 1 : 0;
     }
     conclude(j);
     if (j.status != Status::ok && (result.status == Status::ok || result.status == Status::degraded)) {

@@ -20,8 +20,12 @@ namespace aneval::validate {
 
 struct Shadow {
   double value = 0;
-  double bound = 0;       // how far from value: see ErrorModel
-  bool overflow = false;  // the device's value may also be ±inf, with the sign of `value`
+  double bound = 0;  // how far a finite device value may lie from `value`: see ErrorModel
+  bool plus_infinity = false, minus_infinity = false;  // the device's value may be that
+  bool finite = true;                                  // it may be finite
+
+  /// It is not certain that the device's value is finite.
+  bool straddles() const { return plus_infinity || minus_infinity; }
 };
 
 /// What moves values away from exact arithmetic on the program's constants.
@@ -56,7 +60,19 @@ class ShadowArithmetic {
               ThreadPool* pool) const;
 
  private:
+  bool from_tables() const { return model_.profile && model_.profile->functions == emulator::Functions::tables; }
+  /// Throws where the profile has no rule for the step; exact arithmetic and IEEE have one for everything.
+  void require_rule(const emulator::Step& step) const;
+  /// A shadow as an operand of a computation.
+  Shadow read(const Shadow& x) const;
+  /// The result of an elementwise operation as a tensor of that type holds it.
   Shadow stored(Shadow x, mil::DType dtype) const;
+
+  void softmax_from_tables(const Shadow* x, std::int64_t dx, Shadow* y, std::int64_t dy, std::int64_t n) const;
+  void softmax_in_double(mil::DType dtype, const Shadow* x, std::int64_t dx, Shadow* y, std::int64_t dy,
+                         std::int64_t n) const;
+  void matmul_in_fp32(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
+                      ThreadPool* pool) const;
 
   ErrorModel model_;
   const std::map<std::string, std::vector<double>, std::less<>>* exact_constants_;

@@ -3,21 +3,36 @@
 //   c = Σ a·b    E_c = Σ (|a|·E_b + E_a·|b| + E_a·E_b) + accumulator
 //   fp32 accumulator, K terms in any order: γ_{K−1}·Σ (|a| + E_a)(|b| + E_b); products of fp16 numbers are exact in
 //   fp32 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Nothing rounds when all
-//   operands are integers and Σ|a||b| < 2^24.
+//   operands are integers and Σ|a||b| < 2^24. The engine's accumulators: shadow_fixed_point.cpp, shadow_four_lane.cpp.
+#include <algorithm>
+#include <bit>
 #include <cmath>
-#include <limits>
 
 #include "ane/emulator/matrix_product.h"
 #include "validate/shadow.h"
+#include "validate/shadow_parts.h"
+#include "validate/shadow_product.h"
 
 namespace aneval::validate {
 
 using emulator::Extents;
 using emulator::TensorView;
 
-namespace {
+float upwards(double value) {
+  if (value == 0) return 0;
+  auto result = static_cast<float>(value);
+  if (static_cast<double>(result) < value)
+    result = std::bit_cast<float>(std::bit_cast<std::uint32_t>(result) + 1);  // the next float, or infinity
+  return std::max(result, 0x1p-60F);
+}
 
-constexpr double kUnit32 = 0x1p-24;
+float grain_of(const Interval& held) {
+  if (held.low != held.high) return kNoGrain;
+  const auto steps = static_cast<std::int64_t>(held.low * 0x1p24);  // fp16 numbers are multiples of 2^-24, below 2^17
+  return steps == 0 ? kZeroGrain : static_cast<float>(steps & -steps) * 0x1p-24F;
+}
+
+namespace {
 
 /// One operand taken apart: contiguous matrices of values, magnitudes and bounds.
 struct Parts {
@@ -25,20 +40,21 @@ struct Parts {
   Extents shape;
   bool uncertain = false;  // any bound above zero
   bool whole = true;       // integers all through
-  bool overflow = false;
 
   TensorView<const double> view(const std::vector<double>& of) const {
     return {of.data(), shape, emulator::contiguous_strides(shape)};
   }
 };
 
-Parts take_apart(const TensorView<const Shadow>& x) {
+Parts take_apart(const TensorView<const Shadow>& x, bool values_only) {
   Parts parts;
   parts.shape = x.shape;
   const auto n = static_cast<std::size_t>(x.shape.product());
   parts.value.resize(n);
-  parts.magnitude.resize(n);
-  parts.bound.resize(n);
+  if (!values_only) {
+    parts.magnitude.resize(n);
+    parts.bound.resize(n);
+  }
   const emulator::RowLoop<1> loop(x.shape, {&x.strides});
   std::size_t at = 0;
   for (std::int64_t r = 0; r < loop.rows(); ++r) {
@@ -46,56 +62,122 @@ Parts take_apart(const TensorView<const Shadow>& x) {
     for (std::int64_t i = 0; i < row.count; ++i, ++at) {
       const Shadow& s = x.data[row.offset[0] + i * row.step[0]];
       parts.value[at] = s.value;
+      if (values_only) continue;
       parts.magnitude[at] = std::abs(s.value);
       parts.bound[at] = s.bound;
       parts.uncertain = parts.uncertain || s.bound > 0;
       parts.whole = parts.whole && std::trunc(s.value) == s.value;
-      parts.overflow = parts.overflow || s.overflow;
     }
   }
   return parts;
+}
+
+void multiply(const TensorView<const double>& x, const TensorView<const double>& y, const Extents& shape,
+              std::vector<double>& to, ThreadPool* pool) {
+  emulator::matrix_product(x, y, TensorView<double>{to.data(), shape, emulator::contiguous_strides(shape)}, pool);
+}
+
+/// Rows of x (columns of y) with an operand that may be infinite: their results may be, with either sign.
+std::vector<char> infinite_lines(const TensorView<const Shadow>& x, bool rows) {
+  const int last = x.shape.rank - 1, along = rows ? last - 1 : last, across = rows ? last : last - 1;
+  std::vector<char> lines(static_cast<std::size_t>(x.batches() * x.shape[along]), 0);
+  for (std::size_t line = 0; line < lines.size(); ++line) {
+    const auto at = static_cast<std::int64_t>(line);
+    const Shadow* from = x.matrix(at / x.shape[along]) + at % x.shape[along] * x.strides[along];
+    for (std::int64_t k = 0; k < x.shape[across]; ++k)
+      if (from[k * x.strides[across]].straddles()) lines[line] = 1;
+  }
+  return lines;
+}
+
+/// A contiguous copy of the operand as the product reads it.
+template <class Read>
+std::vector<Shadow> copy_of(const TensorView<const Shadow>& x, const Read& read) {
+  std::vector<Shadow> copy;
+  copy.reserve(static_cast<std::size_t>(x.shape.product()));
+  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
+  for (std::int64_t r = 0; r < loop.rows(); ++r) {
+    const emulator::Row<1> row = loop.row(r);
+    for (std::int64_t i = 0; i < row.count; ++i) copy.push_back(read(x.data[row.offset[0] + i * row.step[0]]));
+  }
+  return copy;
+}
+
+bool any_straddles(const TensorView<const Shadow>& x) {
+  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
+  for (std::int64_t r = 0; r < loop.rows(); ++r) {
+    const emulator::Row<1> row = loop.row(r);
+    for (std::int64_t i = 0; i < row.count; ++i)
+      if (x.data[row.offset[0] + i * row.step[0]].straddles()) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
                               ThreadPool* pool) const {
-  const Parts a = take_apart(x), b = take_apart(y);
+  require_rule(step);
+  if (!model_.profile || model_.profile->accumulator == emulator::Accumulator::fp32)
+    return matmul_in_fp32(step, x, y, bias, out, pool);
+  // Infinities become the numbers that the product reads; they are rare, and so are the copies.
+  const auto as_read = [&](const In& operand, std::vector<Shadow>& copy) {
+    if (!any_straddles(operand)) return operand;
+    copy = copy_of(operand, [&](const Shadow& s) { return read(s); });
+    return In{copy.data(), operand.shape, emulator::contiguous_strides(operand.shape)};
+  };
+  std::vector<Shadow> x_copy, y_copy, bias_copy;
+  const In a = as_read(x, x_copy), b = as_read(y, y_copy), shift = bias == nullptr ? In{} : as_read(*bias, bias_copy);
+  std::vector<double> values(static_cast<std::size_t>(out.shape.product()));
+  {
+    const Parts left = take_apart(a, true), right = take_apart(b, true);
+    multiply(left.view(left.value), right.view(right.value), out.shape, values, pool);
+  }
+  const ProductRule rule{a, b, bias == nullptr ? nullptr : &shift, out, values, model_.profile->matmul_rounding, pool};
+  if (model_.profile->accumulator == emulator::Accumulator::fixed_point)
+    fixed_point_shadows(rule);
+  else
+    four_lane_shadows(rule);
+}
+
+void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, const In& y, const In* bias,
+                                      const Out& out, ThreadPool* pool) const {
+  const Parts a = take_apart(x, false), b = take_apart(y, false);
   const std::int64_t k = x.shape[x.shape.rank - 1];
   const auto n = static_cast<std::size_t>(out.shape.product());
-  std::vector<double> value(n), magnitude(n), bound(n, 0.0), scratch(n);
-  const auto product = [&](const TensorView<const double>& p, const TensorView<const double>& q,
-                           std::vector<double>& to) {
-    emulator::matrix_product(p, q, TensorView<double>{to.data(), out.shape, emulator::contiguous_strides(out.shape)},
-                             pool);
-  };
-  product(a.view(a.value), b.view(b.value), value);
-  product(a.view(a.magnitude), b.view(b.magnitude), magnitude);
+  std::vector<double> value(n), magnitude(n, 0.0), bound(n, 0.0), scratch(n);
+  multiply(a.view(a.value), b.view(b.value), out.shape, value, pool);
+  if (model_.profile) multiply(a.view(a.magnitude), b.view(b.magnitude), out.shape, magnitude, pool);
   if (a.uncertain) {  // E_a·(|b| + E_b)
     std::vector<double> reach(b.magnitude);
     for (std::size_t i = 0; i < reach.size(); ++i) reach[i] += b.bound[i];
-    product(a.view(a.bound), b.view(reach), bound);
+    multiply(a.view(a.bound), b.view(reach), out.shape, bound, pool);
   }
   if (b.uncertain) {  // |a|·E_b
-    product(a.view(a.magnitude), b.view(b.bound), scratch);
+    multiply(a.view(a.magnitude), b.view(b.bound), out.shape, scratch, pool);
     for (std::size_t i = 0; i < n; ++i) bound[i] += scratch[i];
   }
   const bool whole = a.whole && b.whole && !a.uncertain && !b.uncertain;
-  const double terms = static_cast<double>(bias != nullptr ? k : k - 1);
-  const double gamma =
-      terms * kUnit32 < 1 ? terms * kUnit32 / (1 - terms * kUnit32) : std::numeric_limits<double>::infinity();
+  const double gamma = gamma_of(bias != nullptr ? k : k - 1, kUnit32);
+  const std::vector<char> x_lines = infinite_lines(x, true), y_lines = infinite_lines(y, false);
   const std::int64_t cols = out.shape[out.shape.rank - 1], rows = out.shape[out.shape.rank - 2];
   const emulator::RowLoop<1> loop(out.shape, {&out.strides});
-  std::size_t at = 0;
+  std::int64_t at = 0;
   for (std::int64_t r = 0; r < loop.rows(); ++r) {
     const emulator::Row<1> row = loop.row(r);
     for (std::int64_t i = 0; i < row.count; ++i, ++at) {
-      Shadow s{value[at], bound[at], a.overflow || b.overflow};
-      double reach = magnitude[at] + bound[at];
+      const auto place = static_cast<std::size_t>(at);
+      Shadow s{value[place], bound[place]};
+      s.plus_infinity = s.minus_infinity =
+          x_lines[static_cast<std::size_t>(at / cols)] != 0 ||
+          y_lines[static_cast<std::size_t>(at / (cols * rows) * cols + at % cols)] != 0;
+      double reach = magnitude[place] + bound[place];
       if (bias != nullptr) {
-        const Shadow& shift = bias->data[(static_cast<std::int64_t>(at) / cols % rows) * bias->strides[0]];
+        const Shadow& shift = bias->data[at / cols % rows * bias->strides[0]];
         s.value += shift.value;
         s.bound += shift.bound;
+        s.plus_infinity = s.plus_infinity || shift.plus_infinity;
+        s.minus_infinity = s.minus_infinity || shift.minus_infinity;
         reach += std::abs(shift.value) + shift.bound;
       }
       const bool exact = !model_.profile || (whole && reach < 0x1p24);

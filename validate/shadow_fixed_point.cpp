@@ -1,0 +1,106 @@
+// Error bounds of the fixed-point accumulator: 32 bits, 16 of them behind the point.
+//
+// The device rounds each product to a multiple of 2^-16, and leaves it out when the operands' exponents sum to −17 or
+// less (zeros and subnormals count as −14, which no product of a zero notices). With a the exact value, â the device's:
+//
+//   kept          |r(â·b̂) − a·b| ≤ |a|E_b + E_a|b| + E_aE_b + 2^-17; without the 2^-17 when â·b̂ is a multiple of 2^-16
+//   dropped       |0 − a·b| = |a·b|
+//   either        the larger of the two, where the exponents that the operands' intervals allow do not decide
+//
+// The sum itself is exact in any order until it overflows. Partial sums go in the order of k, from the bias on: as long
+// as Σ(|a·b| + bounds) stays below 32768 none can reach it; otherwise the range of each is followed.
+#include <bit>
+#include <cmath>
+
+#include "validate/shadow_parts.h"
+#include "validate/shadow_product.h"
+
+namespace aneval::validate {
+namespace {
+
+/// The accumulator's unit, which is also where exponents that sum to −16 begin: 2^-16 as a product of powers of two.
+constexpr float kUnit = 0x1p-16F;
+constexpr double kHalfUnit = 0x1p-17;
+
+/// 2^exponent, as the engine counts exponents.
+float exponent_power(double magnitude) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude)) & 0x7F800000U;
+  return std::max(std::bit_cast<float>(bits), 0x1p-14F);
+}
+
+Term make_term(const Shadow& x) {
+  const Interval held = held_by_device(x);
+  const double most = std::max(std::abs(held.low), std::abs(held.high));
+  const double least = held.low <= 0 && held.high >= 0 ? 0 : std::min(std::abs(held.low), std::abs(held.high));
+  return {upwards(std::abs(x.value)), upwards(x.bound),     upwards(std::abs(x.value) + x.bound),
+          exponent_power(least),      exponent_power(most), grain_of(held)};
+}
+
+/// The bound of one pair; every branch is a choice between numbers that are there, so that loops become vectors.
+inline float pair_bound(const Term& a, const Term& b, float product) {
+  const float moved = a.magnitude * b.bound + a.bound * b.reach;
+  const float rounded = a.grain * b.grain >= kUnit ? 0.0F : static_cast<float>(kHalfUnit);
+  const float kept = moved + rounded;
+  const float either = product > kept ? product : kept;
+  const float undecided = a.high * b.high < kUnit ? product : either;
+  return a.low * b.low >= kUnit ? kept : undecided;
+}
+
+void add_pairs(const Term* left, const TermRow* right, std::int64_t count, TileSums& sums) {
+  for (std::int64_t k = 0; k < count; ++k) {
+    const Term a = left[k];
+    const TermRow& b = right[k];
+    for (std::size_t j = 0; j < kTile; ++j) {
+      const float product = a.magnitude * b.magnitude[j];
+      sums.error[j] += pair_bound(a, b.at(j), product);
+      sums.magnitude[j] += product;
+    }
+  }
+}
+
+/// What the initial value adds: it is rounded to the accumulator's unit.
+double bias_bound(const Shadow& bias) {
+  const Interval held = held_by_device(bias);
+  const bool exact = held.low == held.high && static_cast<double>(grain_of(held)) >= static_cast<double>(kUnit);
+  return bias.bound + (exact ? 0 : kHalfUnit);
+}
+
+/// Which infinities the partial sums may reach. Overflow is sticky: behind a sum that has surely overflowed nothing
+/// else can happen.
+void follow_partial_sums(const ProductRule& rule, const ProductElement& e, Shadow& result) {
+  constexpr double kLimit = emulator::kAccumulatorLimit;
+  const int last = rule.x.shape.rank - 1;
+  const Shadow* a = rule.x.matrix(e.batch) + e.row * rule.x.strides[last - 1];
+  const Shadow* b = rule.y.matrix(e.batch) + e.column * rule.y.strides[last];
+  const Shadow bias = rule.bias_of(e.row);
+  const double margin = upward_margin(0);
+  double sum = bias.value, bound = bias_bound(bias);
+  for (std::size_t k = 0;; ++k) {
+    result.plus_infinity = result.plus_infinity || sum + bound >= kLimit;
+    result.minus_infinity = result.minus_infinity || sum - bound <= -kLimit;
+    result.finite = sum - bound < kLimit && sum + bound > -kLimit;
+    if (!result.finite || k == e.left.size()) return;
+    const auto at = static_cast<std::int64_t>(k);
+    sum += a[at * rule.x.strides[last]].value * b[at * rule.y.strides[last - 1]].value;
+    const Term right = e.right[k].at(e.place);
+    bound += static_cast<double>(pair_bound(e.left[k], right, e.left[k].magnitude * right.magnitude)) * margin;
+  }
+}
+
+}  // namespace
+
+void fixed_point_shadows(const ProductRule& rule) {
+  constexpr double kLimit = emulator::kAccumulatorLimit;
+  for_each_pair(rule.x, rule.y, rule.pool, make_term, add_pairs, [&](const ProductElement& e) {
+    const Shadow bias = rule.bias_of(e.row);
+    Shadow result{rule.value(e) + bias.value, e.error + bias_bound(bias)};
+    const double reach = e.magnitude + std::abs(bias.value) + result.bound;
+    // The exact value is a sum in double, whose own rounding must not decide over a tie.
+    if (result.bound > 0) result.bound += reach * static_cast<double>(e.left.size() + 2) * 0x1p-52;
+    if (!(reach < kLimit)) follow_partial_sums(rule, e, result);
+    rule.target(e) = stored_between(result, std::max(result.value - result.bound, -kLimit),
+                                    std::min(result.value + result.bound, kLimit), rule.rounding);
+  });
+}
+
+}  // namespace aneval::validate

@@ -1,0 +1,117 @@
+// The error shadows' reductions.
+//
+// Sums in fp16 go from left to right, so that the very steps of the device can be taken at both ends of the terms'
+// intervals: every addition and every rounding is monotone, hence the device's sum lies between the two. Certain terms
+// give the device's sum itself, and E is what it really is off by. fp32 has no order: γ_{n−1}·Σ|x|.
+#include <algorithm>
+#include <cmath>
+
+#include "validate/shadow.h"
+#include "validate/shadow_parts.h"
+
+namespace aneval::validate {
+
+using emulator::Function;
+using emulator::Row;
+using emulator::RowLoop;
+using emulator::Step;
+using emulator::Summation;
+
+namespace {
+
+/// The ends of a reduction of fp16 or wide sums. What is infinite in IEEE's sense stays so.
+struct SumEnds {
+  SumEnd low, high;
+  Shadow total;
+  bool sticky;
+
+  explicit SumEnds(const emulator::Profile& profile)
+      : low(profile.reduce_sum, profile.elementwise_rounding),
+        high(profile.reduce_sum, profile.elementwise_rounding),
+        sticky(profile.specials == emulator::Specials::ieee) {}
+
+  void add(const Shadow& term) {
+    const Interval held = held_by_device(term);
+    low.add(held.low);
+    high.add(held.high);
+    total.value += term.value;
+    if (!sticky) return;
+    total.plus_infinity = total.plus_infinity || term.plus_infinity || high.high() >= kBeyondHalf;
+    total.minus_infinity = total.minus_infinity || term.minus_infinity || low.low() <= -kBeyondHalf;
+  }
+};
+
+/// A sum in fp32, a mean or a maximum.
+struct Reduction {
+  Shadow total;
+  double magnitude = 0;
+  bool whole = true;
+
+  explicit Reduction(Function function) {
+    if (function == Function::max) total.value = -kInfinity;
+  }
+  void add(Function function, const Shadow& term) {
+    total.plus_infinity = total.plus_infinity || term.plus_infinity;
+    total.minus_infinity = total.minus_infinity || term.minus_infinity;
+    if (function == Function::max) {
+      total.value = std::max(total.value, term.value);
+      total.bound = std::max(total.bound, term.bound);
+      return;
+    }
+    total.finite = total.finite && term.finite;
+    total.value += term.value;
+    total.bound += term.bound;
+    magnitude += std::abs(term.value) + term.bound;
+    whole = whole && term.bound == 0 && std::trunc(term.value) == term.value;
+  }
+};
+
+}  // namespace
+
+void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
+  require_rule(step);
+  emulator::Extents kept_strides = x.strides, inner, inner_strides;
+  kept_strides.rank = out.shape.rank;
+  for (int axis = out.shape.rank; axis < x.shape.rank; ++axis) {
+    inner.push(x.shape[axis]);
+    inner_strides.push(x.strides[axis]);
+  }
+  const std::int64_t terms = inner.product();
+  const double accumulation = !model_.profile ? 0 : gamma_of(terms - 1, kUnit32);
+  const bool in_order = model_.profile && step.function == Function::sum && step.output.dtype == mil::DType::fp16 &&
+                        model_.profile->reduce_sum != Summation::fp32;
+  const RowLoop<1> inside(inner, {&inner_strides});
+  const auto each = [&](std::int64_t base, const auto& visit) {
+    for (std::int64_t r = 0; r < inside.rows(); ++r) {
+      const Row<1> run = inside.row(r);
+      for (std::int64_t j = 0; j < run.count; ++j) visit(read(x.data[base + run.offset[0] + j * run.step[0]]));
+    }
+  };
+  const RowLoop<2> loop(out.shape, {&kept_strides, &out.strides});
+  emulator::for_each_row(pool, loop, 32, [&](const Row<2>& row) {
+    for (std::int64_t i = 0; i < row.count; ++i) {
+      const std::int64_t base = row.offset[0] + i * row.step[0];
+      Shadow& to = out.data[row.offset[1] + i * row.step[1]];
+      if (in_order) {
+        SumEnds sum(*model_.profile);
+        each(base, [&](const Shadow& term) { sum.add(term); });
+        to = stored_between(sum.total, sum.low.low(), sum.high.high(), model_.profile->elementwise_rounding);
+        continue;
+      }
+      Reduction reduction(step.function);
+      each(base, [&](const Shadow& term) { reduction.add(step.function, term); });
+      Shadow total = reduction.total;
+      // Sums of integers below 2^24 are exact in fp32.
+      if (step.function != Function::max && !(reduction.whole && reduction.magnitude < 0x1p24))
+        total.bound += accumulation * reduction.magnitude;
+      if (step.function == Function::mean) {
+        total.value /= static_cast<double>(terms);
+        total.bound =
+            total.bound / static_cast<double>(terms) + (!model_.profile ? 0 : std::abs(total.value) * kUnit32);
+      }
+      to = stored(total, step.output.dtype);
+    }
+  });
+}
+
+}  // namespace aneval::validate
