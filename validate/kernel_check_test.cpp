@@ -20,11 +20,18 @@ using ::testing::HasSubstr;
 
 namespace {
 
+/// The device's own profile is what it is judged as.
 CheckOptions options_for(ane::Device& device) {
   CheckOptions options;
   options.device = &device;
-  options.profile = emulator::find_profile("ieee");
+  options.profile = emulator::find_profile(device.info().profile);
   return options;
+}
+
+std::unique_ptr<ane::Device> make_device(const std::string& profile = "ieee") {
+  emulator::EmulatorOptions options;
+  options.profile = profile;
+  return emulator::make_emulator(options);
 }
 
 }  // namespace
@@ -34,26 +41,30 @@ void PrintTo(const Case& c, std::ostream* out) { *out << case_text(c); }
 
 namespace {
 
-class EdgeCase : public ::testing::TestWithParam<Case> {};
+class EdgeCase : public ::testing::TestWithParam<std::tuple<std::string, Case>> {};
 
 TEST_P(EdgeCase, Passes) {
-  const auto device = emulator::make_emulator({});
+  const auto& [profile, c] = GetParam();
+  const auto device = make_device(profile);
   KernelChecker checker(options_for(*device));
-  const CaseResult result = checker.run(GetParam());
-  EXPECT_EQ(result.status, Status::ok) << case_text(GetParam()) << ": " << result.reason;
+  const CaseResult result = checker.run(c);
+  EXPECT_EQ(result.status, Status::ok) << case_text(c) << ": " << result.reason;
   for (const BlockJudgement& block : result.blocks) EXPECT_EQ(block.straddling_elements, 0) << block.block;
 }
 
-std::string test_name(const ::testing::TestParamInfo<Case>& info) {
-  const Case& c = info.param;
-  std::string name =
-      c.kernel + "_" + c.shape.name + "_" + ane::variant_text(c.variant) + "_" + std::string(data_kind_name(c.data));
+std::string test_name(const ::testing::TestParamInfo<EdgeCase::ParamType>& info) {
+  const auto& [profile, c] = info.param;
+  std::string name = profile + "_" + c.kernel + "_" + c.shape.name + "_" + ane::variant_text(c.variant) + "_" +
+                     std::string(data_kind_name(c.data));
   std::replace_if(name.begin(), name.end(), [](unsigned char ch) { return std::isalnum(ch) == 0; }, '_');
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EdgeCase,
-                         ::testing::ValuesIn(edge_cases(ane::KernelRegistry::builtin(), SuiteOptions{})), test_name);
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, EdgeCase,
+    ::testing::Combine(::testing::Values("ieee", "h13", "h14", "h15", "h16", "h17", "h18"),
+                       ::testing::ValuesIn(edge_cases(ane::KernelRegistry::builtin(), SuiteOptions{}))),
+    test_name);
 
 Case small_case(const std::string& kernel, DataKind data = DataKind::random) {
   Case c;
@@ -75,7 +86,7 @@ TEST(ExactCases, LeaveNothingToRoundInTheirBlocks) {
                                                                   {"qBwd", {"dx_q"}},
                                                                   {"kvBwd", {"dx_kv"}},
                                                                   {"sdpaBwd2", {"dq"}}};
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   KernelChecker checker(options_for(*device));
   for (const auto& [kernel, names] : blocks) {
     const CaseResult result = checker.run(small_case(kernel, DataKind::exact));
@@ -87,7 +98,7 @@ TEST(ExactCases, LeaveNothingToRoundInTheirBlocks) {
 }
 
 TEST(Defects, TheCyclicForwardHeadMapIsNamedWithItsKernelAndBlock) {
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   KernelChecker checker(options_for(*device));
   for (const DataKind data : {DataKind::random, DataKind::exact}) {
     Case c = small_case("sdpaFwd", data);
@@ -100,7 +111,7 @@ TEST(Defects, TheCyclicForwardHeadMapIsNamedWithItsKernelAndBlock) {
 }
 
 CaseResult run_with_fault(const Case& c, FaultyDevice::Fault fault, bool skip = false) {
-  FaultyDevice device(emulator::make_emulator({}), std::move(fault), skip);
+  FaultyDevice device(make_device(), std::move(fault), skip);
   KernelChecker checker(options_for(device));
   return checker.run(c);
 }
@@ -154,7 +165,7 @@ TEST(Defects, EveryElementOneUnitTowardsZeroIsFound) {
 
 TEST(Staging, ASlotThatHoldsTheUntransposedWeightIsFound) {
   // A layout that forgets to transpose stages wo where wo_t belongs; Q = D here, so the shapes agree.
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   CheckOptions options = options_for(*device);
   ane::KernelSpec spec = options.registry.find("woFwd");
   const auto original = spec.layout;
@@ -175,7 +186,7 @@ TEST(Staging, ASlotThatHoldsTheUntransposedWeightIsFound) {
 }
 
 TEST(Checker, CompilesOncePerProgramNotPerCase) {
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   KernelChecker checker(options_for(*device));
   for (const std::uint64_t seed : {1u, 2u, 3u}) {
     Case c = small_case("woFwd");
@@ -190,7 +201,7 @@ TEST(Checker, CompilesOncePerProgramNotPerCase) {
 constexpr double kLayerError = 24 * 0x1p-11;
 
 TEST(Layer, FollowsTheReferenceForwardAndBackwardUnderEveryVariant) {
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   for (const ModelShape& shape : edge_shapes()) {
     for (const char* text : {"default", "score_scale=folded", "pad=32", "packing=weights_first", "head_map=cyclic",
                              "row_sum=matmul", "head_map=cyclic;score_scale=folded;pad=32;row_sum=matmul"}) {
@@ -205,7 +216,7 @@ TEST(Layer, FollowsTheReferenceForwardAndBackwardUnderEveryVariant) {
 }
 
 TEST(Layer, TheCyclicForwardIsWrongFarBeyondRounding) {
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   Case c;
   c.shape = edge_shapes().front();
   c.variant.head_map = ane::HeadMap::cyclic_fwd;
@@ -216,14 +227,14 @@ TEST(Layer, TheCyclicForwardIsWrongFarBeyondRounding) {
 }
 
 TEST(Layer, AKernelThatWasNotEvaluatedStopsTheLayer) {
-  FaultyDevice device(emulator::make_emulator({}), {}, true);
+  FaultyDevice device(make_device(), {}, true);
   Case c;
   c.shape = edge_shapes().front();
   EXPECT_THROW((void)check_layer(options_for(device), c, random_layer_tensors(c)), Error);
 }
 
 TEST(Layer, ManyLayersAndStepsCompileTenPrograms) {
-  const auto device = emulator::make_emulator({});
+  const auto device = make_device();
   Case c;
   c.shape = edge_shapes().front();
   const NamedTensors tensors = random_layer_tensors(c);
