@@ -60,11 +60,11 @@ std::string test_name(const ::testing::TestParamInfo<EdgeCase::ParamType>& info)
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kernels, EdgeCase,
-    ::testing::Combine(::testing::Values("ieee", "h13", "h14", "h15", "h16", "h17", "h18"),
-                       ::testing::ValuesIn(edge_cases(ane::KernelRegistry::builtin(), SuiteOptions{}))),
-    test_name);
+INSTANTIATE_TEST_SUITE_P(Kernels, EdgeCase,
+                         ::testing::Combine(::testing::Values("ieee", "h13", "h14", "h15", "h16", "h17", "h18"),
+                                            ::testing::ValuesIn(edge_cases(ane::KernelRegistry::builtin(),
+                                                                           SuiteOptions{}))),
+                         test_name);
 
 Case small_case(const std::string& kernel, DataKind data = DataKind::random) {
   Case c;

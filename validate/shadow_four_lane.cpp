@@ -11,6 +11,7 @@
 // and a group by at most 6·2^-11·T_4. Nothing is truncated when all products are multiples of some g = 2^i and
 // T_4 < 2^12·g: then every sum is a multiple of g with at most 12 bits. The sums of G groups are added in fp32, within
 // γ_G·ΣT_4, exact when ΣT_4 < 2^24·g. Only the last sum is compared with 32768.
+#include <array>
 #include <cmath>
 
 #include "validate/shadow_parts.h"
@@ -36,27 +37,31 @@ Term make_term(const Shadow& x) {
           flushed ? 0 : upwards(most), flushed ? kZeroGrain : passes ? grain_of(held) : kNoGrain};
 }
 
+/// One group of a row with a tile. The lanes' numbers gather in arrays of the function's own, which the compiler knows
+/// to overlap with nothing: the loops over the tile become vectors.
 template <std::size_t kCount>
 void add_group(const Term* left, const TermRow* right, TileSums& sums) {
-  for (std::size_t j = 0; j < kTile; ++j) {
-    float total = 0, truncated = 0, moved = 0, grain = kZeroGrain;
-    for (std::size_t lane = 0; lane < kCount; ++lane) {
-      const Term& a = left[lane];
-      const TermRow& b = right[lane];
-      moved += a.magnitude * b.bound[j] + a.bound * b.reach[j];
+  std::array<float, kTile> total{}, truncated{}, moved{}, grain;
+  grain.fill(kZeroGrain);
+  for (std::size_t lane = 0; lane < kCount; ++lane) {
+    const Term a = left[lane];
+    const TermRow& b = right[lane];
+    for (std::size_t j = 0; j < kTile; ++j) {
+      moved[j] += a.magnitude * b.bound[j] + a.bound * b.reach[j];
       const float product = a.high * b.high[j], of_product = a.grain * b.grain[j];
-      grain = of_product < grain ? of_product : grain;
-      if (lane > 0) {
-        const float larger = product > total ? product : total, smaller = product > total ? total : product;
-        const float lost = smaller / kTruncation;  // the smaller addend's own size, in units of the truncation
-        truncated += (larger < lost ? larger : lost) + (total + product);
-      }
-      total += product;
+      grain[j] = of_product < grain[j] ? of_product : grain[j];
+      const float larger = product > total[j] ? product : total[j], smaller = product > total[j] ? total[j] : product;
+      const float whole = smaller / kTruncation;  // all of the smaller addend, in units of the truncation
+      const float sum = total[j] + product;
+      truncated[j] += lane > 0 ? (larger < whole ? larger : whole) + sum : 0.0F;
+      total[j] = sum;
     }
-    const bool exact = total < kTwelveBits * grain;
-    sums.error[j] += moved + (exact ? 0.0F : kTruncation * truncated);
-    sums.magnitude[j] += total;
-    sums.grain[j] = grain < sums.grain[j] ? grain : sums.grain[j];
+  }
+  for (std::size_t j = 0; j < kTile; ++j) {
+    const bool exact = total[j] < kTwelveBits * grain[j];
+    sums.error[j] += moved[j] + (exact ? 0.0F : kTruncation * truncated[j]);
+    sums.magnitude[j] += total[j];
+    sums.grain[j] = grain[j] < sums.grain[j] ? grain[j] : sums.grain[j];
   }
 }
 
