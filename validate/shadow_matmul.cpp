@@ -126,14 +126,17 @@ void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In&
     copy = copy_of(operand, [&](const Shadow& s) { return read(s); });
     return In{copy.data(), operand.shape, emulator::contiguous_strides(operand.shape)};
   };
-  std::vector<Shadow> x_copy, y_copy, bias_copy;
-  const In a = as_read(x, x_copy), b = as_read(y, y_copy), shift = bias == nullptr ? In{} : as_read(*bias, bias_copy);
+  std::vector<Shadow> x_copy, y_copy, shifts;
+  const In a = as_read(x, x_copy), b = as_read(y, y_copy);
+  if (bias != nullptr)
+    for (std::int64_t row = 0; row < out.shape[out.shape.rank - 2]; ++row)
+      shifts.push_back(read(bias->data[row * bias->strides[0]]));
   std::vector<double> values(static_cast<std::size_t>(out.shape.product()));
   {
     const Parts left = take_apart(a, true), right = take_apart(b, true);
     multiply(left.view(left.value), right.view(right.value), out.shape, values, pool);
   }
-  const ProductRule rule{a, b, bias == nullptr ? nullptr : &shift, out, values, model_.profile->matmul_rounding, pool};
+  const ProductRule rule{a, b, shifts, out, values, model_.profile->matmul_rounding, pool};
   if (model_.profile->accumulator == emulator::Accumulator::fixed_point)
     fixed_point_shadows(rule);
   else

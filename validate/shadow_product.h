@@ -127,16 +127,16 @@ void for_each_pair(const ShadowArithmetic::In& x, const ShadowArithmetic::In& y,
 }
 
 /// Writes `out` from the exact values of x·y (row-major) under one of the engine's accumulators. Operands are read
-/// already; `bias` is null or one shadow per row.
+/// already; `bias` is empty or has one shadow per row.
 struct ProductRule {
   ShadowArithmetic::In x, y;
-  const ShadowArithmetic::In* bias;
+  std::span<const Shadow> bias;
   ShadowArithmetic::Out out;
   std::span<const double> values;
   emulator::Rounding rounding;
   ThreadPool* pool;
 
-  Shadow bias_of(std::int64_t row) const { return bias == nullptr ? Shadow{} : bias->data[row * bias->strides[0]]; }
+  Shadow bias_of(std::int64_t row) const { return bias.empty() ? Shadow{} : bias[static_cast<std::size_t>(row)]; }
   double value(const ProductElement& e) const {
     const int last = out.shape.rank - 1;
     return values[static_cast<std::size_t>((e.batch * out.shape[last - 1] + e.row) * out.shape[last] + e.column)];
