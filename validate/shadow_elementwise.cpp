@@ -36,7 +36,7 @@ Shadow unary_shadow(const Step& step, const Shadow& x, bool rounds) {
       break;
     }
     case Function::exp:
-      y.value = std::exp(x.value);
+      y.value = std::min(std::exp(x.value), std::numeric_limits<double>::max());  // a number, far beyond fp16
       y.bound = times(y.value, std::expm1(x.bound));
       break;
     case Function::sqrt:
