@@ -1,5 +1,9 @@
 #include "validate/suites.h"
 
+#include <algorithm>
+
+#include "validate/case_data.h"
+
 namespace aneval::validate {
 namespace {
 
@@ -53,12 +57,26 @@ std::vector<ane::Variant> single_variants() {
 
 }  // namespace
 
+namespace {
+
+bool takes_gradients(const ane::KernelSpec& spec, const Case& c) {
+  const auto layout = spec.layout({c.shape, c.variant, c.ic, c.oc});
+  return std::any_of(layout.slots().begin(), layout.slots().end(), [](const ane::Slot& slot) {
+    return slot.kind == ane::SlotKind::activation && is_gradient(slot.name);
+  });
+}
+
+}  // namespace
+
 std::vector<Case> shape_cases(const ane::KernelRegistry& registry, const SuiteOptions& options) {
   std::vector<Case> cases;
   for (const ane::KernelSpec& spec : registry.all()) {
     cases.push_back(make_case(spec.name, options, DataKind::exact, 1, 1));
     if (options.extent == Extent::quick) {
       cases.push_back(make_case(spec.name, options, DataKind::random, 1, 1));
+      // Gradients of the size that training has: whether they survive is the question.
+      if (takes_gradients(spec, cases.back()))
+        cases.push_back(make_case(spec.name, options, DataKind::random, 1, 1e-3));
       continue;
     }
     for (const double amplitude : {0.3, 1.0, 2.5})
