@@ -20,6 +20,25 @@ namespace {
 /// is what any of them allows. With width w of the range, a part leaves a factor of e^(w/8) in place of e^w.
 constexpr int kMaximumParts = 8;
 
+/// Below this a numerator is not compared with the others', some of which may have underflowed.
+constexpr double kTrusted = 0x1p-960;
+
+/// Σ_{j≠i} term(j) for every i. Not the whole sum less its own term: where that dominates, nothing true would be left.
+template <class Terms>
+std::vector<double> sums_of_others(std::int64_t n, const Terms& term) {
+  std::vector<double> sums(static_cast<std::size_t>(n));
+  double before = 0, behind = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    sums[static_cast<std::size_t>(i)] = before;
+    before += term(i);
+  }
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    sums[static_cast<std::size_t>(i)] += behind;
+    behind += term(i);
+  }
+  return sums;
+}
+
 /// exp from the table, of an fp16 number.
 double table_exp(double x) {
   static const auto& values = emulator::function_values(emulator::Function::exp);
@@ -140,21 +159,18 @@ void ShadowArithmetic::softmax_in_double(mil::DType dtype, const Shadow* a, std:
   }
   const auto high_end = [&](const Shadow& s) { return std::exp(s.value + s.bound - top); };
   const auto low_end = [&](const Shadow& s) { return s.minus_infinity ? 0.0 : std::exp(s.value - s.bound - top); };
-  double sum = 0, most = 0, least = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    sum += std::exp(a[i * dx].value - largest);
-    most += high_end(a[i * dx]);
-    least += low_end(a[i * dx]);
-  }
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += std::exp(a[i * dx].value - largest);
+  const std::vector<double> most = sums_of_others(n, [&](std::int64_t i) { return high_end(a[i * dx]); });
+  const std::vector<double> least = sums_of_others(n, [&](std::int64_t i) { return low_end(a[i * dx]); });
   for (std::int64_t i = 0; i < n; ++i) {
     const Shadow& s = a[i * dx];
     const double p = std::exp(s.value - largest) / sum;
     double high = 1, low = 0;
     if (std::isfinite(top)) {
       const double up = high_end(s), down = low_end(s);
-      if (up > 0) high = up / (up + std::max(0.0, least - down));
-      if (up == 0) high = 0;
-      if (down > 0) low = down / (down + std::max(0.0, most - up));
+      high = up > 0 ? up / (up + least[static_cast<std::size_t>(i)]) : 0;
+      if (down > kTrusted) low = down / (down + most[static_cast<std::size_t>(i)]);
     }
     const double bound = std::max({high - p, p - low, 0.0});
     // Rounding noise of these very formulas must not pass for a bound where nothing was uncertain.

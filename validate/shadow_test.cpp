@@ -150,6 +150,14 @@ TEST(Softmax, AScoreThatOverflowsToMinusInfinityIsHarmless) {
   EXPECT_TRUE(ieee("tensor<fp16, [4, 16]> a", kSoftmax, {scores})[0].plus_infinity);
 }
 
+// 1 ± 100 against −30 ± 1: the first is most likely alone, but it may as well be nothing.
+TEST(Softmax, AnotherScoreCountsHoweverFarTheOwnIntervalReaches) {
+  std::vector<Shadow> scores(64, Shadow{-400, 0});
+  scores[0] = {1, 100};
+  scores[1] = {-30, 1};
+  EXPECT_GT(ieee("tensor<fp16, [4, 16]> a", kSoftmax, {scores})[0].bound, 0.999);
+}
+
 TEST(Accumulator, IntegersDoNotRoundAndFractionsDo) {
   const std::string body =
       "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
