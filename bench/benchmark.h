@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/record.h"
@@ -29,6 +30,7 @@ struct Subject {
   std::function<void()> warm;      // when the runs before were warm-up: forget what they measured
   std::int64_t batch = 1;          // runs between two clock readings, for what takes less than microseconds
   Work work;
+  std::function<std::vector<std::pair<std::string, double>>()> counters;  // for the console, after a series
   /// Rows beside the times: hashes, counts, shares of steps. Called once, after the last run. Only what differs from
   /// the benchmark's own row needs to be set: see fact().
   std::function<std::vector<Record>(const Record& row)> facts;

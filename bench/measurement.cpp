@@ -79,6 +79,10 @@ void Measurement::end_series() {
   call(subject_->finished);
 }
 
+std::vector<std::pair<std::string, double>> Measurement::counters() const {
+  return subject_->counters ? subject_->counters() : std::vector<std::pair<std::string, double>>();
+}
+
 void Measurement::fail(const Error& error) {
   status_ = error.code() == ExitCode::check_failed ? Status::wrong_result
             : benchmark_.row.phase == "compile"    ? Status::compile_error

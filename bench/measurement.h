@@ -34,6 +34,8 @@ class Measurement {
   };
   const Counts& counts() const { return counts_; }
   const Work& work() const { return subject_->work; }
+  /// What the subject wants to be seen beside its times.
+  std::vector<std::pair<std::string, double>> counters() const;
   std::int64_t warm_up_count() const { return warm_up_count_; }
   const std::vector<Series>& series() const { return series_; }
 

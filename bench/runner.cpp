@@ -98,6 +98,7 @@ class Session {
     if (work.region_bytes > 0) counters["bytes"] = work.region_bytes;
     if (work.moved_bytes > 0) counters["GB/s"] = work.moved_bytes / ns;
     if (work.flops > 0) counters["TFLOP/s"] = work.flops / ns / 1e3;
+    for (const auto& [name, value] : measurement.counters()) counters[name] = value;
     counters["warm-up"] = static_cast<double>(measurement.warm_up_count());
     if (!measurement.benchmark().on_device) return;
     counters["compiles"] = measurement.counts().compiles;

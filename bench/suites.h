@@ -33,6 +33,8 @@ std::vector<Benchmark> layer_suite(const SuiteOptions& options);
 std::vector<Benchmark> cpu_suite(const SuiteOptions& options);
 /// fp16 conversions of rows and transposed blocks, in cache and from memory.
 std::vector<Benchmark> conversion_suite(const SuiteOptions& options);
+/// The emulator's exact products on one thread and on all, against fp32 (arithmetic.h).
+std::vector<Benchmark> arithmetic_suite(const SuiteOptions& options);
 /// What this machine can do at best: memcpy and fused multiply-adds, on one thread and on all.
 std::vector<Benchmark> host_suite(const SuiteOptions& options);
 

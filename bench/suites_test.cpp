@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ane/emulator/emulator.h"
+#include "bench/arithmetic.h"
 #include "bench/host_peak.h"
 #include "bench/measurement.h"
 #include "common/test_support.h"
@@ -88,7 +89,8 @@ TEST_F(SuitesTest, NamesAreUniqueAndSayWhatIsMeasured) {
   }
   for (const char* name :
        {"sdpaFwd/eval/tiny/seq=12", "woFwd/copy/tiny/seq=12", "dynMatmul/eval/ic=3072/oc=1024/seq=256",
-        "layer_backward/tiny/seq=12", "tile_kv/tiny/seq=12", "to_half/elements=32768"})
+        "layer_backward/tiny/seq=12", "tile_kv/tiny/seq=12", "to_half/elements=32768",
+        "matmul_rate/fixed_point/activations/256x1024x2048"})
     EXPECT_TRUE(names.contains(name)) << name;
   // No weights to stage, nothing handed over unchanged.
   EXPECT_FALSE(names.contains("sdpaBwd1/stage_weights/tiny/seq=12"));
@@ -182,6 +184,25 @@ TEST_F(SuitesTest, AnEvaluationThatWritesNothingIsFound) {
   validate::FaultyDevice device(emulator::make_emulator({}), {}, true);
   use(device, rows);
   EXPECT_THAT(error_of([&] { measure(named("woFwd/eval/tiny/seq=12")); }).what(), HasSubstr("still hold the poison"));
+}
+
+TEST_F(SuitesTest, ExactProductsAreHeldAgainstFp32) {
+  ThreadPool pool(2);
+  for (const ExactProduct product : {ExactProduct::fixed_point, ExactProduct::four_lane}) {
+    for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), &pool}) {
+      const Benchmark benchmark =
+          product_rate({product, ProductData::overflow, 2, 13, 70, 40, /*right_transposed=*/true}, threads);
+      const auto rows = measure(benchmark, 1);
+      const std::string item = benchmark.row.item;
+      EXPECT_GT(value(rows, "ratio", item), 0);
+      EXPECT_LE(value(rows, "ratio_q1", item), value(rows, "ratio", item));
+      EXPECT_LE(value(rows, "ratio", item), value(rows, "ratio_q3", item));
+      EXPECT_NEAR(value(rows, "tflops", item) * 1e3 * value(rows, "time", item), 2.0 * 2 * 13 * 70 * 40, 1);
+      if (product == ExactProduct::fixed_point) {
+        EXPECT_GT(value(rows, "fallback_share", item), 0.1);
+      }
+    }
+  }
 }
 
 TEST(HostPeak, OperationsGrowWithRounds) {

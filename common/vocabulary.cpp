@@ -9,7 +9,10 @@ const std::vector<MetricName>& metric_names() {
       // time and work
       {"time", "ns", "wall time of one run of the phase; rep numbers the samples of a process"},
       {"cpu_time", "ns", "processor time of one run, all threads together"},
-      {"ratio", "1", "share of the whole: a step's part of its layer"},
+      {"ratio", "1", "of two times: a step's to its layer's; of an exact product, fp32's or one thread's to its own"},
+      {"ratio_q1", "1", "lower quartile of the pairs of runs whose median is ratio"},
+      {"ratio_q3", "1", "upper quartile of the same"},
+      {"fallback_share", "1", "multiply-accumulates summed one by one because they may overflow / all of them"},
       {"bytes", "bytes", "size of the surface region that the phase touches"},
       {"gb_per_s", "GB/s", "10^9 bytes per second, read and written"},
       {"tflops", "TFLOP/s", "10^12 operations per second: 2 per multiply-accumulate of the program's matmuls"},
@@ -74,6 +77,7 @@ const std::vector<PhaseName>& phase_names() {
       {"validate", "judgement against the reference"},
       {"profile", "the arithmetic that the emulator computes with"},
       {"convert", "fp32 <-> fp16 on ordinary memory"},
+      {"arithmetic", "exact emulations of the engine's matmul"},
       {"host", "what this machine can do: memcpy, fused multiply-adds"},
   };
   return names;

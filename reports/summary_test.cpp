@@ -190,6 +190,21 @@ TEST_F(SummaryTest, ARecompileShows) {
   EXPECT_THAT(markdown(), HasSubstr("**Recompiled:** woFwd write_acts."));
 }
 
+TEST_F(SummaryTest, ExactProductsStandBesideFp32) {
+  EXPECT_THAT(markdown(), Not(HasSubstr("Exact arithmetic")));
+  for (const auto& [metric, value] : {std::pair{"time", 13e6}, std::pair{"ratio", 1.05}, std::pair{"ratio_q1", 1.04},
+                                      std::pair{"ratio_q3", 1.07}, std::pair{"fallback_share", 0.25}}) {
+    Record row = base(metric, value);
+    row.item = "fixed_point";
+    row.case_text = "data=activations;shape=256x1024x2048;threads=1";
+    row.phase = "arithmetic";
+    set_.add(row);
+  }
+  EXPECT_THAT(markdown(), HasSubstr("Exact arithmetic against fp32"));
+  EXPECT_THAT(markdown(),
+              HasSubstr("| fixed\\_point | activations | 256x1024x2048 | 1 | 13.0 ms | 1.05 | 1.04 – 1.07 | 25 % |"));
+}
+
 TEST_F(SummaryTest, SettingsStandApart) {
   Record other = kernel_row("woFwd", "", "eval", "time", 7e6);
   other.run.profile = "h16";

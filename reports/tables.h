@@ -28,6 +28,8 @@ std::vector<Table> slice_tables(const SeriesMap& series);
 std::vector<Table> special_tables(const SeriesMap& series);
 /// The rules of the emulator's profile and their evidence.
 std::vector<Table> profile_tables(const SeriesMap& series);
+/// The emulator's exact products against fp32; empty when they were not measured.
+std::vector<Table> arithmetic_tables(const SeriesMap& series);
 /// The slowest kernel of every phase against memcpy and the peak of fused multiply-adds; empty when the host was not
 /// measured.
 std::vector<Table> roof_tables(const SeriesMap& series);
