@@ -29,13 +29,15 @@ HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRIC
     return;
   }
   const bool blocks = m.row_step == 1;
-  // 16 rows at a time: the lines of the source are used up while the target's stay in the first-level cache.
-  constexpr std::int64_t kBand = 16;
+  // 64 rows at a time: runs of the source are long enough to be fetched ahead, and the target's 64 rows of up to 512
+  // bytes stay in the first-level cache while they are filled four columns at a time. The fastest of 16, 64 and 128.
+  constexpr std::int64_t kBand = 64;
   for (std::int64_t band = 0; band < m.rows; band += kBand) {
     const std::int64_t end = std::min(m.rows, band + kBand);
     std::int64_t c = 0;
-    for (; blocks && end - band == kBand && c + 4 <= m.columns; c += 4) {
-      for (std::int64_t r = band; r < end; r += 4) {
+    for (; blocks && c + 4 <= m.columns; c += 4) {
+      std::int64_t r = band;
+      for (; r + 4 <= end; r += 4) {
         const float* from = m.data + r + c * m.column_step;
         float* to = target + r * width + c;
         const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + m.column_step);
@@ -49,6 +51,8 @@ HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRIC
         hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab_high, ef_high)), d, to + 2 * width);
         hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab_high, ef_high)), d, to + 3 * width);
       }
+      for (; r < end; ++r)
+        for (std::int64_t i = c; i < c + 4; ++i) target[r * width + i] = m.data[r + i * m.column_step];
     }
     for (; c < m.columns; ++c)
       for (std::int64_t r = band; r < end; ++r) target[r * width + c] = m.data[r * m.row_step + c * m.column_step];

@@ -22,6 +22,7 @@
 #include "ane/emulator/fixed_point_panels-inl.h"
 #include "hwy/highway.h"
 
+#if ANEVAL_FUSED
 HWY_BEFORE_NAMESPACE();
 namespace aneval::emulator::fixed_point::HWY_NAMESPACE {
 
@@ -285,5 +286,6 @@ HWY_NOINLINE void AddInOrder(std::int64_t steps, const LeftPanel& left, std::int
 
 }  // namespace aneval::emulator::fixed_point::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 
 #endif  // per-target include guard

@@ -24,6 +24,16 @@
 #include "ane/emulator/fixed_point_blocks.h"
 #include "hwy/highway.h"
 
+// Every product is rounded once, which takes a fused multiply-add. Targets without have no vector code, but include
+// this file like all others: its guard counts them.
+#undef ANEVAL_FUSED
+#if HWY_NATIVE_FMA && HWY_HAVE_FLOAT64 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+#define ANEVAL_FUSED 1
+#else
+#define ANEVAL_FUSED 0
+#endif
+
+#if ANEVAL_FUSED
 HWY_BEFORE_NAMESPACE();
 namespace aneval::emulator::fixed_point::HWY_NAMESPACE {
 
@@ -82,6 +92,26 @@ HWY_INLINE hn::Vec<D> Exponents(D d, hn::Vec<D> magnitude_bits) {
   return hn::Sub(hn::Max(hn::ShiftRight<23>(magnitude_bits), subnormal), subnormal);
 }
 
+/// largest[k] = the largest of the eight bytes from 8k on. Reads and writes whole vectors of what lies there.
+HWY_INLINE void LargestOfEight(const std::uint8_t* HWY_RESTRICT bytes, std::int64_t count,
+                               std::uint8_t* HWY_RESTRICT largest) {
+  const hn::ScalableTag<std::uint8_t> d;
+  const hn::Repartition<std::uint64_t, decltype(d)> d64;
+  constexpr auto kWords = static_cast<std::int64_t>(hn::MaxLanes(d64));
+  static_assert(kRowSlots == 8 && kDepth % kWords == 0);
+  alignas(64) std::uint64_t words[kWords];
+  for (std::int64_t k = 0; k < count; k += kWords) {
+    auto most = hn::BitCast(d64, hn::LoadU(d, bytes + 8 * k));
+    const auto fold = [&](auto shifted)
+                          HWY_ATTR { most = hn::BitCast(d64, hn::Max(hn::BitCast(d, most), hn::BitCast(d, shifted))); };
+    fold(hn::ShiftRight<32>(most));
+    fold(hn::ShiftRight<16>(most));
+    fold(hn::ShiftRight<8>(most));
+    hn::Store(most, d64, words);
+    for (std::int64_t i = 0; i < kWords; ++i) largest[k + i] = static_cast<std::uint8_t>(words[i]);
+  }
+}
+
 /// One panel from `steps` rows of kRowSlots floats each (more than kRows: the next panel's), `stride` floats apart.
 HWY_INLINE void PackPanel(const float* HWY_RESTRICT staged, std::int64_t stride, std::int64_t steps, LeftPanel& panel) {
   const hn::CappedTag<float, kRowSlots> d;
@@ -89,6 +119,11 @@ HWY_INLINE void PackPanel(const float* HWY_RESTRICT staged, std::int64_t stride,
   const hn::Rebind<std::uint8_t, decltype(d)> d8;
   constexpr std::int64_t kWidth = static_cast<std::int64_t>(hn::MaxLanes(d));
   alignas(64) float largest[kRowSlots];
+#if HWY_TARGET <= HWY_AVX3
+  std::uint8_t* bytes = panel.thresholds;
+#else
+  std::uint8_t bytes[kDepth * kRowSlots];
+#endif
   panel.largest_norm = panel.largest = 0;
   for (std::int64_t slot = 0; slot < kRowSlots; slot += kWidth) {
     const auto rows = hn::FirstN(d, static_cast<std::size_t>(std::clamp<std::int64_t>(kRows - slot, 0, kWidth)));
@@ -103,22 +138,18 @@ HWY_INLINE void PackPanel(const float* HWY_RESTRICT staged, std::int64_t stride,
       const auto smallest = hn::IfThenElseZero(
           hn::RebindMask(di, hn::Gt(magnitude, hn::Zero(d))),
           hn::Max(hn::Zero(di), hn::Sub(hn::Set(di, kKeptExponents), Exponents(di, hn::BitCast(di, magnitude)))));
-      Threshold* thresholds = panel.thresholds + k * kRowSlots + slot;
-#if HWY_TARGET <= HWY_AVX3
-      hn::StoreU(hn::DemoteTo(d8, smallest), d8, thresholds);
-#else
-      (void)d8;
+      hn::StoreU(hn::DemoteTo(d8, smallest), d8, bytes + k * kRowSlots + slot);
+#if HWY_TARGET > HWY_AVX3
       // e'_b >= t for t > 0 is: the magnitude is at least 2^(t-14), whose bits are exceeded from one less on.
       const auto bits = hn::ShiftLeft<23>(hn::Add(smallest, hn::Set(di, kSubnormalExponent)));
       hn::StoreU(hn::IfThenElse(hn::Gt(smallest, hn::Zero(di)), hn::Sub(bits, hn::Set(di, 1)), hn::Set(di, -1)), di,
-                 thresholds);
+                 panel.thresholds + k * kRowSlots + slot);
 #endif
-      const auto step = static_cast<std::uint8_t>(hn::GetLane(hn::MaxOfLanes(di, smallest)));
-      panel.step_threshold[k] = slot == 0 ? step : std::max(panel.step_threshold[k], step);
     }
     hn::StoreU(hn::Sqrt(squares), d, panel.norms + slot);
     hn::StoreU(most, d, largest + slot);
   }
+  LargestOfEight(bytes, steps, panel.step_threshold);
   for (std::int64_t i = 0; i < kRows; ++i) {
     panel.largest_norm = std::max(panel.largest_norm, panel.norms[i]);
     panel.largest = std::max(panel.largest, largest[i]);
@@ -130,7 +161,6 @@ HWY_INLINE void PackTile(const float* HWY_RESTRICT staged, std::int64_t stride, 
   const Floats d;
   const Ints di;
   const hn::Rebind<std::uint8_t, Floats> d8;
-  (void)d8;
   Vec squares[kVectors], most = hn::Zero(d);
   for (std::int64_t j = 0; j < kVectors; ++j) squares[j] = hn::Zero(d);
   for (std::int64_t k = 0; k < steps; ++k) {
@@ -164,5 +194,6 @@ HWY_INLINE void PackTile(const float* HWY_RESTRICT staged, std::int64_t stride, 
 
 }  // namespace aneval::emulator::fixed_point::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 
 #endif  // per-target include guard

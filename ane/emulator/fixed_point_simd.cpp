@@ -22,14 +22,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
-// Every product is rounded once, which takes a fused multiply-add.
-#undef ANEVAL_FUSED
-#if HWY_NATIVE_FMA && HWY_HAVE_FLOAT64 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
-#define ANEVAL_FUSED 1
 #include "ane/emulator/fixed_point_kernels-inl.h"
-#else
-#define ANEVAL_FUSED 0
-#endif
 
 #ifndef ANEVAL_EMULATOR_FIXED_POINT_SIMD_ONCE
 #define ANEVAL_EMULATOR_FIXED_POINT_SIMD_ONCE
