@@ -17,10 +17,29 @@ namespace aneval::emulator::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// to[r·width + c] = from[r + c·step] for r, c < 4.
+HWY_INLINE void TransposeFour(const float* from, std::int64_t step, float* HWY_RESTRICT to, std::int64_t width) {
+#if HWY_TARGET == HWY_SCALAR  // has no vectors of four
+  for (std::int64_t r = 0; r < 4; ++r)
+    for (std::int64_t c = 0; c < 4; ++c) to[r * width + c] = from[r + c * step];
+#else
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + step);
+  const auto e = hn::LoadU(d, from + 2 * step), f = hn::LoadU(d, from + 3 * step);
+  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+  const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
+  const auto ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)), d, to + width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)), d, to + 2 * width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)), d, to + 3 * width);
+#endif
+}
+
 /// target[r·width + c] = m(r, c), zero for columns beyond m's. 4x4 blocks where rows are contiguous the other way.
 HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
-  const hn::FixedTag<float, 4> d;
-  const hn::Repartition<double, decltype(d)> d2;
   for (std::int64_t r = 0; m.columns < width && r < m.rows; ++r)
     std::memset(target + r * width + m.columns, 0, sizeof(float) * static_cast<std::size_t>(width - m.columns));
   if (m.column_step == 1) {
@@ -37,20 +56,8 @@ HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRIC
     std::int64_t c = 0;
     for (; blocks && c + 4 <= m.columns; c += 4) {
       std::int64_t r = band;
-      for (; r + 4 <= end; r += 4) {
-        const float* from = m.data + r + c * m.column_step;
-        float* to = target + r * width + c;
-        const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + m.column_step);
-        const auto e = hn::LoadU(d, from + 2 * m.column_step), f = hn::LoadU(d, from + 3 * m.column_step);
-        const auto ab_low = hn::BitCast(d2, hn::InterleaveLower(d, a, b));
-        const auto ab_high = hn::BitCast(d2, hn::InterleaveUpper(d, a, b));
-        const auto ef_low = hn::BitCast(d2, hn::InterleaveLower(d, e, f));
-        const auto ef_high = hn::BitCast(d2, hn::InterleaveUpper(d, e, f));
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab_low, ef_low)), d, to);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab_low, ef_low)), d, to + width);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab_high, ef_high)), d, to + 2 * width);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab_high, ef_high)), d, to + 3 * width);
-      }
+      for (; r + 4 <= end; r += 4)
+        TransposeFour(m.data + r + c * m.column_step, m.column_step, target + r * width + c, width);
       for (; r < end; ++r)
         for (std::int64_t i = c; i < c + 4; ++i) target[r * width + i] = m.data[r + i * m.column_step];
     }

@@ -160,7 +160,9 @@ HWY_INLINE void PackPanel(const float* HWY_RESTRICT staged, std::int64_t stride,
 HWY_INLINE void PackTile(const float* HWY_RESTRICT staged, std::int64_t stride, std::int64_t steps, RightTile& tile) {
   const Floats d;
   const Ints di;
+#if HWY_TARGET <= HWY_AVX3
   const hn::Rebind<std::uint8_t, Floats> d8;
+#endif
   Vec squares[kVectors], most = hn::Zero(d);
   for (std::int64_t j = 0; j < kVectors; ++j) squares[j] = hn::Zero(d);
   for (std::int64_t k = 0; k < steps; ++k) {
