@@ -42,8 +42,8 @@ TEST_F(BenchCommand, WritesRecordsBesideGooglesOwnOutputs) {
              "m1", "--run-id", "night", "--proc", "4"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("sdpaFwd/eval/tiny/seq=12/manual_time"));
-  EXPECT_THAT(result.out, HasSubstr("emulator ieee"));  // every number says where it is from
-  EXPECT_THAT(result.err, HasSubstr("PASSED: 6 benchmarks on emulator profile ieee: 6 ok, 0 failed"));
+  EXPECT_THAT(result.out, HasSubstr("emulator h16"));  // every number says where it is from
+  EXPECT_THAT(result.err, HasSubstr("PASSED: 6 benchmarks on emulator profile h16: 6 ok, 0 failed"));
 
   const auto rows = read_results(path("b.csv"));
   const auto times = rows_with(rows, "time", "eval");
@@ -69,7 +69,7 @@ TEST_F(BenchCommand, WritesRecordsBesideGooglesOwnOutputs) {
   const auto json = nlohmann::json::parse(read_text_file(path("b.json")));
   EXPECT_EQ(json["context"]["host_name"], "m1");
   EXPECT_EQ(json["context"]["backend"], "emulator");
-  EXPECT_EQ(json["context"]["profile"], "ieee");
+  EXPECT_EQ(json["context"]["profile"], "h16");
   ASSERT_EQ(json["benchmarks"].size(), 6U);
   for (const auto& benchmark : json["benchmarks"]) {
     if (!benchmark["name"].get<std::string>().starts_with("sdpaFwd/eval")) continue;

@@ -11,6 +11,7 @@ namespace aneval::validate {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(CaseText, EverySuiteCaseReadsBackToItself) {
   const auto registry = ane::KernelRegistry::builtin();
@@ -40,6 +41,16 @@ TEST(CaseText, APresetIsNamedAndAnyOtherShapeIsSpelledOut) {
   c.shape.hidden = 100;
   EXPECT_THAT(case_text(c), HasSubstr("hidden=100"));
   EXPECT_EQ(parse_case(case_text(c)).shape, c.shape);
+}
+
+TEST(CaseText, TheLossScaleIsLeftOutAtOne) {
+  Case c;
+  c.kernel = "qBwd";
+  c.shape = load_model_shape("Stories110M");
+  EXPECT_THAT(case_text(c), Not(HasSubstr("loss_scale")));
+  c.loss_scale = 0x1p-3;
+  EXPECT_THAT(case_text(c), HasSubstr(";loss_scale=0.125;"));
+  EXPECT_EQ(parse_case(case_text(c)).loss_scale, 0.125);
 }
 
 TEST(CaseText, KeysComeInAnyOrder) {

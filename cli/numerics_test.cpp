@@ -1,0 +1,113 @@
+// Profiles, loss scales and random initialisation as commands: what users and scripts see of the chips' arithmetic.
+#include "cli/cli_fixture.h"
+
+namespace aneval {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+using Numerics = Cli;
+
+TEST_F(Numerics, ListProfilesSaysWhatEveryRuleRestsOn) {
+  const ProcessResult result = run({"list", "profiles"});
+  EXPECT_EQ(result.code, 0);
+  for (const char* name : {"ieee", "h13", "h14", "h15", "h16", "h17", "h18", "(default)", "contested", "unmeasured"})
+    EXPECT_THAT(result.out, HasSubstr(name));
+}
+
+TEST_F(Numerics, UnknownProfilesAndSettingsAreOneLine) {
+  expect_bad_input({"validate", "--profile", "h19"}, "did you mean");
+  expect_bad_input({"validate", "--profile", "h16:reduce=wide"}, "reduce_sum=");
+  expect_bad_input({"bench", "--profile", "h16:reduce_sum=narrow"}, "fp16");
+}
+
+TEST_F(Numerics, AnOperationWithoutARuleIsNamedWithItsLine) {
+  write_file(path("p.mil"),
+             "program(1.3)\n{\n  func main<ios18>(tensor<fp16, [2]> a) {\n"
+             "    tensor<fp16, [2]> y = rsqrt(x = a)[name = string(\"y\")];\n  } -> (y);\n}\n");
+  write_safetensors(path("in.safetensors"), NamedTensors{{"a", Tensor({2})}});
+  const std::vector<std::string> run_it = {"mil",   "run",    path("p.mil"), "--inputs", path("in.safetensors"),
+                                           "--out", path("o")};
+  expect_bad_input(run_it, "p.mil:4:");
+  expect_bad_input(run_it, "rsqrt");
+  EXPECT_FALSE(fs::exists(path("o")));
+  auto ieee = run_it;
+  ieee.insert(ieee.end(), {"--profile", "ieee"});
+  EXPECT_EQ(run(ieee).code, 0);
+}
+
+// 2048 + 1: the same program on the same input, an M1's answer and an M4's.
+TEST_F(Numerics, TheProfileDecidesWhatAProgramGives) {
+  write_file(path("p.mil"),
+             "program(1.3)\n{\n  func main<ios18>(tensor<fp16, [1]> a, tensor<fp16, [1]> b) {\n"
+             "    tensor<fp16, [1]> y = add(x = a, y = b)[name = string(\"y\")];\n  } -> (y);\n}\n");
+  NamedTensors inputs = {{"a", Tensor({1})}, {"b", Tensor({1})}};
+  inputs["a"].data = {2048};
+  inputs["b"].data = {1};
+  write_safetensors(path("in.safetensors"), inputs);
+  for (const auto& [profile, expected] : {std::pair{"h13", 2048.0F}, std::pair{"h16", 2050.0F}}) {
+    ASSERT_EQ(run({"mil", "run", path("p.mil"), "--inputs", path("in.safetensors"), "--out", path("o.safetensors"),
+                   "--profile", profile})
+                  .code,
+              0);
+    const StoredTensors outputs = read_safetensors(path("o.safetensors"));
+    float value = 0;
+    std::memcpy(&value, outputs.at("y").bytes.data(), sizeof value);
+    EXPECT_EQ(value, expected) << profile;
+  }
+}
+
+/// The value of a metric in the first row whose case and item contain these.
+double value_of(const std::vector<Record>& rows, const std::string& metric, const std::string& in_case,
+                const std::string& item) {
+  for (const Record& row : rows)
+    if (row.metric == metric && row.case_text.find(in_case) != std::string::npos && row.item == item) return *row.value;
+  ADD_FAILURE() << "no " << metric << " of " << item << " in a case with " << in_case;
+  return NAN;
+}
+
+TEST_F(Numerics, RecordsShowHeadroomAndDropsUnderGrowingLossScales) {
+  const ProcessResult result =
+      run({"validate", "--model", path("tiny.json"), "--kernel", "qBwd", "--out", path("v.csv")});
+  ASSERT_EQ(result.code, 0) << result.out << result.err;
+  const auto rows = read_csv(path("v.csv"));
+  const std::string small = "grad=0.001;seed", scaled = "grad=0.001;loss_scale=4096;";
+  EXPECT_GT(value_of(rows, "drop_fraction", small, "wq_product"), 0.1);
+  EXPECT_LT(value_of(rows, "drop_fraction", scaled, "wq_product"), 0.01);
+  // Scaling by 2^12 takes 12 bits, but for what was dropped or rounded.
+  EXPECT_NEAR(value_of(rows, "headroom", small, "wq_product") - value_of(rows, "headroom", scaled, "wq_product"), 12,
+              0.1);
+  EXPECT_GT(value_of(rows, "slice_peak", small, "wq"), 0.1);
+  const auto is_rule = [](const Record& row) { return row.metric == "profile_rule"; };
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(), is_rule), 12);
+  EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [&](const Record& row) {
+    return is_rule(row) && row.item == "reduce_sum" && row.text.starts_with("contested: ");
+  }));
+}
+
+TEST_F(Numerics, RandomInitialisationIsRealDataThatAnyoneHas) {
+  const ProcessResult result = run({"validate", "--random-init", "--model", path("tiny.json"), "--loss-scale", "256",
+                                    "--kernel", "kvBwd", "--out", path("v.csv")});
+  ASSERT_EQ(result.code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("reference loss: 4.1"), HasSubstr("PASSED: 2 cases")));  // ln 64 = 4.16
+  const auto rows = read_csv(path("v.csv"));
+  EXPECT_GT(value_of(rows, "cosine", "data=real;amp=1;loss_scale=256;seed=1;layer=1", "dx_kv"), 0.99);
+  // The line that reproduces a case is complete.
+  const ProcessResult again = run({"validate", "--random-init", "--model", path("tiny.json"), "--case",
+                                   "kernel=kvBwd;data=real;amp=1;loss_scale=256;seed=1;layer=1"});
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  expect_bad_input({"validate", "--random-init", "--weights", "w.bin", "--tokenizer", "t.bin", "--text", "a"},
+                   "--random-init");
+  expect_bad_input({"validate", "--case", "kernel=kvBwd;data=real;layer=0"}, "--random-init");
+}
+
+TEST_F(Numerics, LossScalesThatAreNoneAreRefused) {
+  expect_bad_input({"validate", "--case", "kernel=qBwd;loss_scale=0"}, "loss_scale");
+  expect_bad_input({"validate", "--case", "kernel=qBwd;loss_scale=-2"}, "loss_scale");
+  expect_bad_input({"validate", "--loss-scale", "nan"}, "--loss-scale");
+}
+
+}  // namespace
+}  // namespace aneval
