@@ -45,6 +45,18 @@ TEST(DeviceGate, AnElementThatMayOverflowPassesAsInfinityOfItsSignOnly) {
   EXPECT_FALSE(device(kInf, 65500, {65500, 32, false}).holds);
 }
 
+TEST(DeviceGate, WhereTheDeviceMustOverflowAFiniteValueIsWrong) {
+  const Shadow sure{40000, 7232, true, false, false};
+  EXPECT_TRUE(device(kInf, 40000, sure).holds);
+  EXPECT_FALSE(device(-kInf, 40000, sure).holds);
+  EXPECT_FALSE(device(40000.0F, 40000, sure).holds);
+  EXPECT_FALSE(device(-40000.0F, -40000, {-40000, 7232, false, true, false}).holds);
+}
+
+TEST(DeviceGate, ABoundThatIsInfiniteLetsNoInfinityPass) {
+  EXPECT_FALSE(device(kInf, 1.0, {1.0, std::numeric_limits<double>::infinity()}).holds);
+}
+
 TEST(DeviceGate, TheWorstElementIsNamedByChannelAndToken) {
   const std::vector<float> got = {0, 0, 0, 0.5F, 0, 0};
   const std::vector<double> reference(6, 0.0);
