@@ -159,6 +159,18 @@ TEST_P(Chips, SoftmaxStaysWithinItsShadowAndComesNear) {
     EXPECT_GT(reached, 0.5);
 }
 
+// Scores off by E each move a probability by a factor of e^(2E), and the cut interval of the maximum adds e^(2E/8); the
+// table (9 units of 2^-11 on either side of the quotient), the sum and three roundings stay below 4 %.
+TEST_P(Chips, UncertainScoresCostTwiceTheirBoundAndLittleMore) {
+  constexpr double kBound = 0.1;
+  for (std::int64_t trial = 0; trial < 20; ++trial) {
+    Random random(static_cast<std::uint64_t>(trial) + 1, "scores");
+    const TrialInput scores = draw_input(16, [&] { return random.normal(); }, [](double) { return kBound; });
+    for (const Shadow& s : run_trial(GetParam(), softmax_text(1, 16), {scores}, random).shadow)
+      EXPECT_LE(s.bound, s.value * (std::exp(2 * kBound * (1 + 1.0 / 8)) * 1.04 - 1)) << s.value;
+  }
+}
+
 TEST_P(Chips, MaskedScoresThatOverflowLeaveTheOthersAlone) {
   Random random(3);
   TrialInput scores =

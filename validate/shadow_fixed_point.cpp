@@ -73,12 +73,13 @@ void follow_partial_sums(const ProductRule& rule, const ProductElement& e, Shado
   const Shadow* a = rule.x.matrix(e.batch) + e.row * rule.x.strides[last - 1];
   const Shadow* b = rule.y.matrix(e.batch) + e.column * rule.y.strides[last];
   const Shadow bias = rule.bias_of(e.row);
-  const double margin = upward_margin(0);
+  const double margin = upward_margin(0), noise = double_noise(e.magnitude + std::abs(bias.value), e.left.size());
   double sum = bias.value, bound = bias_bound(bias);
   for (std::size_t k = 0;; ++k) {
-    result.plus_infinity = result.plus_infinity || sum + bound >= kLimit;
-    result.minus_infinity = result.minus_infinity || sum - bound <= -kLimit;
-    result.finite = sum - bound < kLimit && sum + bound > -kLimit;
+    const double reach = bound > 0 ? bound + noise : 0;
+    result.plus_infinity = result.plus_infinity || sum + reach >= kLimit;
+    result.minus_infinity = result.minus_infinity || sum - reach <= -kLimit;
+    result.finite = sum - reach < kLimit && sum + reach > -kLimit;
     if (!result.finite || k == e.left.size()) return;
     const auto at = static_cast<std::int64_t>(k);
     sum += a[at * rule.x.strides[last]].value * b[at * rule.y.strides[last - 1]].value;
@@ -95,8 +96,7 @@ void fixed_point_shadows(const ProductRule& rule) {
     const Shadow bias = rule.bias_of(e.row);
     Shadow result{rule.value(e) + bias.value, e.error + bias_bound(bias)};
     const double reach = e.magnitude + std::abs(bias.value) + result.bound;
-    // The exact value is a sum in double, whose own rounding must not decide over a tie.
-    if (result.bound > 0) result.bound += reach * static_cast<double>(e.left.size() + 2) * 0x1p-52;
+    if (result.bound > 0) result.bound += double_noise(reach, e.left.size());
     if (!(reach < kLimit)) follow_partial_sums(rule, e, result);
     rule.target(e) = stored_between(result, std::max(result.value - result.bound, -kLimit),
                                     std::min(result.value + result.bound, kLimit), rule.rounding);

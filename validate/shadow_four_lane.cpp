@@ -93,8 +93,7 @@ void four_lane_shadows(const ProductRule& rule) {
     const double reach = e.magnitude + std::abs(bias.value) + bias.bound;
     const double grain = std::min(e.grain, static_cast<double>(grain_of(held_by_device(bias))));
     if (!(reach < 0x1p24 * grain)) result.bound += gamma_of((depth + kLanes - 1) / kLanes, kUnit32) * reach;
-    // The exact value is a sum in double, whose own rounding must not decide over a tie.
-    if (result.bound > 0) result.bound += (reach + result.bound) * static_cast<double>(depth + 2) * 0x1p-52;
+    if (result.bound > 0) result.bound += double_noise(reach + result.bound, e.left.size());
     const double low = result.value - result.bound, high = result.value + result.bound;
     result.plus_infinity = high >= kLimit;
     result.minus_infinity = low <= -kLimit;

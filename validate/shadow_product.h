@@ -38,6 +38,10 @@ float grain_of(const Interval& held);
 /// Sums of n positive floats, each the result of a few roundings: the factor that makes them upper bounds.
 inline double upward_margin(std::int64_t n) { return 1 + static_cast<double>(n + 64) * 0x1p-23; }
 
+/// The exact value is a sum of n products in double, of that magnitude in all: where anything is uncertain, its own
+/// rounding must not decide over a tie or over the range. Where nothing is, it is exact: all lies on one grid.
+inline double double_noise(double magnitude, std::size_t n) { return magnitude * static_cast<double>(n + 2) * 0x1p-52; }
+
 /// Columns of a tile, and the depth that is worked through at once: both operands of a block stay in L1.
 inline constexpr std::int64_t kTile = 64, kDepth = 16;
 
