@@ -78,6 +78,7 @@ class MaskedColumns {
   }
 #else
   struct Kept {
+    HWY_INLINE Kept() {}  // implicit ones are not compiled for the target
     hn::Mask<Ints> of[kVectors];
   };
   HWY_INLINE Kept kept(Threshold threshold) const {
@@ -178,7 +179,7 @@ HWY_INLINE void AddEach(const Steps& steps, const LeftPanel& left, const RightTi
 /// A product below kChainLimit: a chain of one.
 class SingleProduct {
  public:
-  SingleProduct() = default;
+  HWY_INLINE SingleProduct() {}
   explicit HWY_INLINE SingleProduct(Vec y) : y_(y) {}
   HWY_INLINE IntVec with(Vec x) const {
     const Ints di;
@@ -195,7 +196,7 @@ class SingleProduct {
 /// its bits span at most 24 places, and beyond p is an even integer, to which the tie of adding 1/2 is rounded back.
 class WideProduct {
  public:
-  WideProduct() = default;
+  HWY_INLINE WideProduct() {}
   explicit HWY_INLINE WideProduct(Vec moved) {
     const Floats d;
     const Ints di;
