@@ -19,9 +19,9 @@ namespace fixed_point {
 inline constexpr std::int64_t kRows = 6;
 /// Floats that one step of a panel takes: the rows, filled up so that vectors of 4 and 8 cover them.
 inline constexpr std::int64_t kRowSlots = 8;
-/// Steps of k between two transfers of sums from fp32 to integers. At most 256, because steps are listed in bytes. 192
-/// was the fastest of 64, 96, 128, 192 and 256 for the shapes of bench/arithmetic_suite.cpp: longer blocks amortise the
-/// transfer, shorter ones leave more of a tile in the first-level cache.
+/// Steps of k between two transfers of sums from fp32 to integers: a multiple of the bytes of a vector, and at most
+/// 256, because steps are listed in bytes. Of 64, 128, 192 and 256 on Zen 4 the last two were alike, the others slower
+/// where many steps need masks.
 inline constexpr std::int64_t kDepth = 192;
 /// Columns of a task; a multiple of every target's tile.
 inline constexpr std::int64_t kColumns = 128;
