@@ -20,7 +20,7 @@ struct LayerTensorError {
 struct LayerResult {
   Case c;  // kernel is "layer"
   std::vector<LayerTensorError> tensors;
-  Status status = Status::ok;  // nonfinite when an output is not finite
+  Status status = Status::ok;  // nonfinite when an output is not finite, degraded when a tensor is mostly lost
   std::string reason;
   std::string output_hash;
   ane::DeviceCounters counters;  // of the device, after the run
