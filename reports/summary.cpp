@@ -44,17 +44,20 @@ Table run_table(const ResultSet& set) {
   return table;
 }
 
-/// Rows that are not ok; the first reason of each case and item.
-Table not_ok_table(const ResultSet& set, bool skipped) {
+bool is_skipped(Status status) { return status == Status::skipped || status == Status::constraint; }
+bool is_degraded(Status status) { return status == Status::degraded; }
+bool is_failure(Status status) { return status != Status::ok && !is_skipped(status) && !is_degraded(status); }
+
+/// Rows of such a status; the first reason of each case and item.
+Table status_table(const ResultSet& set, const char* title, bool (*chosen)(Status)) {
   constexpr std::size_t kMost = 50;
-  Table table{.title = skipped ? "Skipped" : "Failures"};
+  Table table{.title = title};
   table.columns = {"status", "case", "item", "phase", "reason"};
   std::size_t left_out = 0;
   for (const auto& [setting, all] : set.settings) {
     std::string last;
     for (const auto& [key, series] : all) {
-      const bool is_skipped = series.status == Status::skipped || series.status == Status::constraint;
-      if (series.status == Status::ok || is_skipped != skipped) continue;
+      if (!chosen(series.status)) continue;
       const std::string id = key.case_text + "\n" + key.item + "\n" + key.phase + "\n" + series.reason;
       if (id == last) continue;
       last = id;
@@ -67,14 +70,10 @@ Table not_ok_table(const ResultSet& set, bool skipped) {
     }
   }
   for (const Step& step : set.steps)
-    if (skipped && step.result == "skipped") table.rows.push_back({"skipped", step.name, "", "", step.note});
+    if (chosen(Status::skipped) && step.result == "skipped")
+      table.rows.push_back({"skipped", step.name, "", "", step.note});
   if (left_out > 0) table.note = fmt::format("… and {} more, in the result file.", left_out);
   return table;
-}
-
-bool fails(Status status) {
-  return status != Status::ok && status != Status::degraded && status != Status::skipped &&
-         status != Status::constraint && status != Status::unstable;
 }
 
 Verdict judge(const ResultSet& set) {
@@ -85,7 +84,7 @@ Verdict judge(const ResultSet& set) {
     if (step.result == "failed") verdict = Verdict::failed;
   for (const auto& [setting, all] : set.settings)
     for (const auto& [key, series] : all)
-      if (fails(series.status)) return Verdict::failed;
+      if (is_failure(series.status) && series.status != Status::unstable) return Verdict::failed;
   return verdict;
 }
 
@@ -124,8 +123,9 @@ Summary summarise(const ResultSet& set) {
   const auto add = [&](Table table) {
     if (!table.rows.empty()) summary.tables.push_back(std::move(table));
   };
-  add(not_ok_table(set, false));
+  add(status_table(set, "Failures", is_failure));
   add(run_table(set));
+  add(status_table(set, "Degraded: every bound holds, but little is left", is_degraded));
   for (const auto& [setting, series] : set.settings) {
     const std::size_t first = summary.tables.size();
     for (const auto tables : {phase_tables, error_tables, special_tables, roof_tables, layer_tables, headroom_tables,
@@ -135,7 +135,7 @@ Summary summarise(const ResultSet& set) {
       for (std::size_t i = first; i < summary.tables.size(); ++i)
         summary.tables[i].title += fmt::format(" ({}, {}, {})", setting.arithmetic(), setting.chip, setting.commit);
   }
-  add(not_ok_table(set, true));
+  add(status_table(set, "Skipped", is_skipped));
   add(environment_table(set));
   return summary;
 }

@@ -102,6 +102,18 @@ TEST_F(SummaryTest, ShowsHeadroomDropsAndSlicesByLossScale) {
   EXPECT_THAT(text, Not(HasSubstr("| kvBwd | 3 |")));
 }
 
+TEST_F(SummaryTest, WhatIsDegradedIsNamedAndNoFailure) {
+  Record row = kernel_row("qBwd", "dx_q", "validate", "nmse", 0.08);
+  row.status = Status::degraded;
+  row.reason = "the error is 28 % of the reference's rms";
+  set_.add(row);
+  EXPECT_EQ(summarise(set_).verdict, Verdict::passed);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("## Degraded"));
+  EXPECT_THAT(text, HasSubstr("28 % of the reference"));
+  EXPECT_THAT(text, Not(HasSubstr("## Failures")));
+}
+
 TEST_F(SummaryTest, NamesTheRulesThatWereNotMeasured) {
   const auto rule = [&](const std::string& name, const std::string& ground) {
     Record row = base("profile_rule", 0);

@@ -94,8 +94,8 @@ void conclude(BlockJudgement& j) {
     j.status = Status::degraded;
     j.reason = fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens);
   } else {
-    j.status = Status::ok;
-    j.reason.clear();
+    j.reason = mostly_lost(j.metrics);
+    j.status = j.reason.empty() ? Status::ok : Status::degraded;
   }
 }
 

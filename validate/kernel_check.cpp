@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "ane/emulator/device_arithmetic.h"
@@ -98,6 +99,32 @@ std::vector<Shadow> block_shadows(const ane::PackedLayout& layout, const ane::Bl
 std::string evaluate(ane::Device& device, ane::Request& request, std::int64_t generation) {
   ane::evaluate_poisoned(device, request, ane::kPoison[generation % 2]);
   return ane::surface_hash(*request.output());
+}
+
+/// Failures before what is degraded before ok; the first of its kind stays.
+bool worse(Status status, Status than) {
+  const auto rank = [](Status s) { return s == Status::ok ? 0 : s == Status::degraded ? 1 : 2; };
+  return rank(status) > rank(than);
+}
+
+/// The smallest loss scale that was tried under which few products are dropped and nothing overflows, when there is
+/// one.
+std::string cure(const std::vector<CaseStatistics>& statistics) {
+  const auto most_dropped = [](const emulator::ProgramStatistics& program) {
+    double most = 0;
+    for (const emulator::MatmulStatistics& matmul : program.matmuls) most = std::max(most, matmul.drop_fraction);
+    return most;
+  };
+  for (std::size_t i = 1; i < statistics.size(); ++i) {
+    const emulator::ProgramStatistics& program = statistics[i].program;
+    const bool overflows = std::any_of(program.matmuls.begin(), program.matmuls.end(),
+                                       [](const emulator::MatmulStatistics& matmul) { return matmul.acc_peak >= 1; });
+    if (overflows || most_dropped(program) > 0.01) continue;
+    return fmt::format("; gradients times {:.0f} would drop {:.2g} % of the products instead of {:.2g} %",
+                       statistics[i].loss_scale, 100 * most_dropped(program),
+                       100 * most_dropped(statistics.front().program));
+  }
+  return {};
 }
 
 }  // namespace
@@ -202,7 +229,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
       j.straddling_elements += shadow.straddles() ? 1 : 0;
     }
     conclude(j);
-    if (j.status != Status::ok && (result.status == Status::ok || result.status == Status::degraded)) {
+    if (worse(j.status, result.status)) {
       result.status = j.status;
       result.reason = "block " + j.block + ": " + j.reason;
     }
@@ -210,7 +237,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   }
   if (c.data != DataKind::exact)
     result.statistics = case_statistics(data, layout, plan, options_.profile, options_.pool);
-  if (result.output_hash != second && result.status == Status::ok) {
+  if (result.status == Status::degraded) result.reason += cure(result.statistics);
+  if (result.output_hash != second && worse(Status::unstable, result.status)) {
     result.status = Status::unstable;
     result.reason = "two evaluations of the same input gave different bits";
   }

@@ -1,7 +1,5 @@
 #include "validate/layer_check.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include "common/hash.h"
@@ -20,16 +18,6 @@ reference::Matrices<T> reference_results(const Case& c, const NamedTensors& tens
   auto results = reference::layer_backward<T>(c.shape, options, input, tape, input.at("dy"));
   results["y"] = tape.at("y");
   return results;
-}
-
-/// Why a tensor is of little use although nothing broke: an error of more than 10 % of its rms, or more than 1 % of its
-/// elements vanished. Empty when neither holds.
-std::string mostly_lost(const LayerTensorError& error) {
-  const Metrics& m = error.metrics;
-  if (!(m.nmse > 0.01) && !(m.zero_fraction > 0.01)) return {};
-  return fmt::format("{}: error {:.2g} of its rms, {:.2g} % of its elements vanished{}", error.tensor,
-                     std::sqrt(m.nmse), 100 * m.zero_fraction,
-                     error.tensor.starts_with("d") ? ": gradients need another loss scale (--loss-scale)" : "");
 }
 
 }  // namespace
@@ -126,9 +114,9 @@ LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedT
       result.reason = name + " has " + std::to_string(error.metrics.nan_count) + " NaN and " +
                       std::to_string(error.metrics.inf_count) + " inf";
     }
-    if (result.status == Status::ok) {
-      result.reason = mostly_lost(error);
-      if (!result.reason.empty()) result.status = Status::degraded;
+    if (const std::string lost = mostly_lost(error.metrics); !lost.empty() && result.status == Status::ok) {
+      result.status = Status::degraded;
+      result.reason = name + ": " + lost + (name.starts_with("d") ? ": gradients need a --loss-scale" : "");
     }
     result.tensors.push_back(std::move(error));
   }

@@ -1,5 +1,7 @@
 #include "validate/metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -47,6 +49,12 @@ Metrics compute_metrics(std::span<const float> got, std::span<const double> refe
   std::nth_element(ulps.begin(), ulps.begin() + static_cast<std::ptrdiff_t>(rank), ulps.end());
   m.p99_ulp = ulps[rank];
   return m;
+}
+
+std::string mostly_lost(const Metrics& m) {
+  if (!(m.nmse > 0.1 * 0.1) && !(m.underflow_fraction > 0.01)) return {};
+  return fmt::format("the error is {:.2g} % of the reference's rms, and {:.2g} % of the elements vanished",
+                     100 * std::sqrt(m.nmse), 100 * m.zero_fraction);
 }
 
 std::vector<MetricValue> metric_values(const Metrics& m) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Metrics {
 
 /// Elements that are not finite are counted and left out of the other numbers.
 Metrics compute_metrics(std::span<const float> got, std::span<const double> reference);
+
+/// Why a block is of little use although every bound holds: an error of more than 10 % of the reference's rms, or more
+/// than 1 % of the elements zero that fp16 could hold. Empty when neither is so.
+std::string mostly_lost(const Metrics& metrics);
 
 struct MetricValue {
   std::string_view metric, unit;

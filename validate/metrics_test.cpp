@@ -56,5 +56,17 @@ TEST(Metrics, PercentileIsTheNearestRank) {
   EXPECT_DOUBLE_EQ(m.p99_ulp, 3);  // 198 of 200 elements are at or below it
 }
 
+TEST(Metrics, CountsWhatVanishedAndSaysWhatIsLost) {
+  // Zero where fp16 holds something (2^-24), where it does not (2^-25), and where zero is right.
+  const std::vector<float> got = {0, 0, 0, 1, 1, 1, 1, 1};
+  const std::vector<double> reference = {0x1p-24, 0x1p-25, 0, 1, 1, 1, 1, 1};
+  const Metrics m = compute_metrics(got, reference);
+  EXPECT_DOUBLE_EQ(m.underflow_fraction, 1.0 / 8);
+  EXPECT_DOUBLE_EQ(m.zero_fraction, 2.0 / 7);
+  EXPECT_NE(mostly_lost(m), "");
+  EXPECT_EQ(mostly_lost(compute_metrics(std::vector<float>{1, 1.09F}, std::vector<double>{1, 1})), "");
+  EXPECT_NE(mostly_lost(compute_metrics(std::vector<float>{1, 1.15F}, std::vector<double>{1, 1})), "");
+}
+
 }  // namespace
 }  // namespace aneval::validate

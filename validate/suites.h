@@ -17,8 +17,8 @@ struct SuiteOptions {
   std::uint64_t seed = 1;
 };
 
-/// Every kernel of the registry on the shape: exact data, and random data at amplitude 1, with gradients of 1 and, where
-/// there are any, 1e-3 (quick), or at amplitudes 0.3, 1, 2.5 with gradients of 1 and 1e-3 (full).
+/// Every kernel of the registry on the shape: exact data, and random data at amplitude 1, with gradients of 1 and,
+/// where there are any, 1e-3 (quick), or at amplitudes 0.3, 1, 2.5 with gradients of 1 and 1e-3 (full).
 std::vector<Case> shape_cases(const ane::KernelRegistry& registry, const SuiteOptions& options);
 
 /// Small shapes where indices go wrong: one token, lengths that are no multiple of 32, ratios 1, 2, 4, 8, head
