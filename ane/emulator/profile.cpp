@@ -229,17 +229,13 @@ std::string rule_text(const Profile& p, Rule rule) {
 }
 
 const std::vector<Profile>& profiles() {
-  static const std::vector<Profile> table = [] {
-    std::vector<Profile> rows = {ieee(),
-                                 early("h13", "M1", h13_grounds()),
-                                 early("h14", "M2", h14_grounds()),
-                                 late("h15", "M3", h15_grounds()),
-                                 late("h16", "M4", h16_grounds()),
-                                 late("h17", "M5", h17_grounds()),
-                                 late("h18", "M6", h18_grounds())};
-    rows[3].slice_suspected = true;
-    return rows;
-  }();
+  static const std::vector<Profile> table = {ieee(),
+                                             early("h13", "M1", h13_grounds()),
+                                             early("h14", "M2", h14_grounds()),
+                                             late("h15", "M3", h15_grounds()),
+                                             late("h16", "M4", h16_grounds()),
+                                             late("h17", "M5", h17_grounds()),
+                                             late("h18", "M6", h18_grounds())};
   return table;
 }
 

@@ -67,9 +67,8 @@ struct Profile {
   Summation reduce_sum = Summation::fp32;
   Functions functions = Functions::exact;
   Specials specials = Specials::ieee;
-  bool slice_gain = false;       // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
-  bool slice_suspected = false;  // not measured on this chip: reported against the limit all the same
-  std::vector<Ground> grounds;   // by Rule
+  bool slice_gain = false;      // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
+  std::vector<Ground> grounds;  // by Rule
 
   const Ground& ground(Rule rule) const { return grounds.at(static_cast<std::size_t>(rule)); }
 };
