@@ -48,7 +48,7 @@ bool is_skipped(Status status) { return status == Status::skipped || status == S
 bool is_degraded(Status status) { return status == Status::degraded; }
 bool is_failure(Status status) { return status != Status::ok && !is_skipped(status) && !is_degraded(status); }
 
-/// Rows of such a status; the first reason of each case and item.
+/// Rows of such a status; the first reason of each case and item (of what is degraded the case's own says all).
 Table status_table(const ResultSet& set, const char* title, bool (*chosen)(Status)) {
   constexpr std::size_t kMost = 50;
   Table table{.title = title};
@@ -57,7 +57,7 @@ Table status_table(const ResultSet& set, const char* title, bool (*chosen)(Statu
   for (const auto& [setting, all] : set.settings) {
     std::string last;
     for (const auto& [key, series] : all) {
-      if (!chosen(series.status)) continue;
+      if (!chosen(series.status) || (is_degraded(series.status) && !key.item.empty())) continue;
       const std::string id = key.case_text + "\n" + key.item + "\n" + key.phase + "\n" + series.reason;
       if (id == last) continue;
       last = id;
