@@ -96,25 +96,58 @@ TEST_F(Numerics, RandomInitialisationIsRealDataThatAnyoneHas) {
   ASSERT_EQ(result.code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("reference loss: 4.1"), HasSubstr("PASSED: 2 cases")));  // ln 64 = 4.16
   const auto rows = read_csv(path("v.csv"));
-  EXPECT_GT(value_of(rows, "cosine", "data=real;amp=1;loss_scale=256;seed=1;layer=1", "dx_kv"), 0.99);
-  // The line that reproduces a case is complete.
-  const ProcessResult again = run({"validate", "--random-init", "--model", path("tiny.json"), "--case",
-                                   "kernel=kvBwd;data=real;amp=1;loss_scale=256;seed=1;layer=1"});
-  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_GT(value_of(rows, "cosine", "data=init;amp=1;loss_scale=256;seed=1;layer=1", "dx_kv"), 0.99);
   // Too small a loss scale, and an M4 drops most of the backward pass: degraded, named, exit code 0.
   const ProcessResult faint =
       run({"validate", "--random-init", "--model", path("tiny.json"), "--kernel", "layer", "--loss-scale", "0.001"});
   EXPECT_EQ(faint.code, 0) << faint.err;
   EXPECT_THAT(faint.out, AllOf(HasSubstr("degraded"), HasSubstr("--loss-scale"), HasSubstr("0 failed")));
+  expect_bad_input(
+      {"validate", "--random-init", "--case", "kernel=kvBwd;data=init;seed=5;layer=0", "--model", path("tiny.json")},
+      "--seed 5");
   expect_bad_input({"validate", "--random-init", "--weights", "w.bin", "--tokenizer", "t.bin", "--text", "a"},
                    "--random-init");
-  expect_bad_input({"validate", "--case", "kernel=kvBwd;data=real;layer=0"}, "--random-init");
+  expect_bad_input({"validate", "--case", "kernel=kvBwd;data=init;layer=0"}, "--random-init");
+  expect_bad_input({"validate", "--case", "kernel=kvBwd;data=real;layer=0"}, "--weights");
+}
+
+TEST_F(Numerics, ThePrintedLineReproducesACaseOfARandomModel) {
+  const ProcessResult result = run({"validate", "--random-init", "--model", path("tiny.json"), "--seq", "16",
+                                    "--kernel", "layer", "--loss-scale", "0.001"});
+  ASSERT_THAT(result.out, HasSubstr("degraded     layer"));
+  const std::string label = "reproduce: aneval ";
+  const auto at = result.out.find(label);
+  ASSERT_NE(at, std::string::npos);
+  const std::string line = result.out.substr(at + label.size(), result.out.find('\n', at) - at - label.size());
+  // The model's path is named by its last part.
+  const ProcessResult again = run_process({"sh", "-c", "cd " + folder_.string() + " && " + ANEVAL_BINARY + " " + line},
+                                          std::chrono::minutes(1));
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr("PASSED: 1 cases"));
+}
+
+TEST_F(Numerics, InputsBeyondFp16AreNamedAndNotJudged) {
+  const ProcessResult result =
+      run({"validate", "--model", path("tiny.json"), "--kernel", "qBwd", "--loss-scale", "65536"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("nonfinite    qBwd"), HasSubstr("slot dq"), HasSubstr("smaller loss scale"),
+                                Not(HasSubstr("wrong_result"))));
+}
+
+TEST_F(Numerics, OnlyWhereProductsAreDroppedALossScaleIsNamed) {
+  for (const std::string profile : {"h13", "ieee"}) {
+    const ProcessResult result = run({"validate", "--model", path("tiny.json"), "--profile", profile, "--case",
+                                      "kernel=qBwd;data=random;grad=1e-7"});
+    EXPECT_THAT(result.out, AllOf(HasSubstr("degraded"), Not(HasSubstr("would drop")))) << profile;
+  }
 }
 
 TEST_F(Numerics, LossScalesThatAreNoneAreRefused) {
   expect_bad_input({"validate", "--case", "kernel=qBwd;loss_scale=0"}, "loss_scale");
   expect_bad_input({"validate", "--case", "kernel=qBwd;loss_scale=-2"}, "loss_scale");
-  expect_bad_input({"validate", "--loss-scale", "nan"}, "--loss-scale");
+  for (const char* scale : {"nan", "inf", "-1"}) expect_bad_input({"validate", "--loss-scale", scale}, "--loss-scale");
+  for (const std::string key : {"loss_scale=inf", "amp=nan", "amp=0", "grad=inf"})
+    expect_bad_input({"validate", "--case", "kernel=qBwd;" + key}, key.substr(0, 3));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // aneval validate: kernels and whole layers on a backend against the Eigen reference.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "cli/interrupt.h"
@@ -30,7 +31,8 @@ void check_arguments(const ValidateOptions& o) {
   if (real && o.settings.random_init)
     throw input_error("arguments", "--random-init and --weights exclude each other", "give one of them");
   if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
-  if (!(o.loss_scale > 0)) throw input_error("--loss-scale", "is not positive", "give a power of two, e.g. 256");
+  if (!(o.loss_scale > 0) || !std::isfinite(o.loss_scale))
+    throw input_error("--loss-scale", "is no positive number", "give a power of two, e.g. 256");
 }
 
 /// Every kernel of every layer on the tensors that the model gives it, and every layer end to end.
@@ -41,7 +43,8 @@ std::vector<validate::Case> real_cases(const ValidateOptions& o, CaseRunner& run
   // Texts have any length and trained widths are what they are; the engine needs multiples of 32.
   if (!o.settings.random_init && o.settings.device.variant.find("pad=") == std::string::npos)
     base.variant.pad = ane::Pad::multiple_of_32;
-  base.data = validate::DataKind::real;
+  base.data = o.settings.random_init ? validate::DataKind::init : validate::DataKind::real;
+  base.seed = o.settings.device.seed;
   base.loss_scale = o.loss_scale;
   std::vector<validate::Case> cases;
   const auto kernels = ane::layer_plan(base.variant).kernels();
@@ -78,7 +81,9 @@ std::vector<validate::Case> synthetic_cases(const ValidateOptions& o) {
     layer.seed = suite.seed;
     cases.push_back(layer);
   }
-  for (validate::Case& c : cases) c.loss_scale = o.loss_scale;
+  // Exact data are integers that nothing rounds; scaled they would be something else.
+  for (validate::Case& c : cases)
+    if (c.data != validate::DataKind::exact) c.loss_scale = o.loss_scale;
   return cases;
 }
 
@@ -96,6 +101,9 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
       throw input_error("arguments", "--kernel " + o.kernel + " and --case contradict each other", "give one of them");
     if (c.kernel.empty())
       throw input_error("--case " + o.case_text, "names no kernel", "add kernel=NAME (`aneval list kernels`)");
+    if (c.data == validate::DataKind::init && c.seed != device.seed)
+      throw input_error("--case " + o.case_text, "the model is made from seed " + std::to_string(device.seed),
+                        "give --seed " + std::to_string(c.seed) + " as well");
     return {c};
   }
   auto cases = o.settings.real() ? real_cases(o, runner) : synthetic_cases(o);
@@ -118,7 +126,7 @@ std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
   if (!d.programs.empty()) line += " --programs " + path(d.programs);
   if (o.settings.random_init)
     line += " --random-init --model " + path(d.model.empty() ? std::string(kDefaultModel) : d.model) + " --seed " +
-            std::to_string(d.seed);
+            std::to_string(d.seed) + (d.seq ? " --seq " + std::to_string(*d.seq) : "");
   else if (o.settings.real())
     line += " --weights " + path(o.settings.weights) + " --tokenizer " + path(o.settings.tokenizer) + " --text " +
             shell_quoted(o.settings.text);
@@ -214,7 +222,7 @@ void add_validate(CLI::App& app, Action& action) {
       ->check(CLI::Validator(
           [](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; }, "TEXT"));
   command->add_flag("--quick", options->quick,
-                    "small shapes and Qwen3-0.6B, one random and one exact case per kernel (default)");
+                    "small shapes and Qwen3-0.6B, exact and random data, gradients of 1 and 1e-3 (default)");
   command->add_flag("--full", options->full, "all presets, amplitudes and gradient scales");
   command->add_option("--weights", options->settings.weights,
                       "llama2.c checkpoint or safetensors: judge on real activations");

@@ -160,10 +160,13 @@ const reference::ModelTrace& CaseRunner::trace() {
 }
 
 Outcome CaseRunner::run(const validate::Case& c) {
-  if (c.data == validate::DataKind::real) {
-    if (!settings_.real())
-      throw input_error("case '" + validate::case_text(c) + "'", "real data does not come from a seed",
-                        "give --weights FILE --tokenizer FILE --text TEXT, or --random-init, as well");
+  if (validate::from_model(c.data)) {
+    const std::string subject = "case '" + validate::case_text(c) + "'";
+    const bool init = c.data == validate::DataKind::init;
+    if (!settings_.real() || init != settings_.random_init)
+      throw input_error(
+          subject, "its data come from a model",
+          init ? "give --random-init as well" : "give --weights FILE --tokenizer FILE --text TEXT as well");
     const auto& layers = trace().layers;
     const std::int64_t at = c.layer.value_or(0);
     if (at < 0 || at >= static_cast<std::int64_t>(layers.size()))

@@ -36,12 +36,14 @@ const std::vector<MetricName>& metric_names() {
       {"bound_ratio", "1", "largest error / derived bound of its element"},
       {"underflow_fraction", "1", "outputs that are zero while |reference| >= 2^-24"},
       {"zero_fraction", "1", "outputs that are zero while the reference is not, of any size"},
-      {"nan_count", "count", "values that are NaN: of an output block, or of an operation's operands"},
-      {"inf_count", "count", "values that are infinite, likewise"},
+      {"nan_count", "count", "outputs that are NaN"},
+      {"inf_count", "count", "outputs that are infinite"},
       // what a program's numbers mean for a chip
       {"acc_peak", "1", "largest |partial sum| of a matmul / 32768, where accumulators overflow"},
       {"headroom", "bits", "-log2(acc_peak)"},
       {"drop_fraction", "1", "pairs of nonzero operands whose exponents sum to <= -17: M4's accumulator drops them"},
+      {"operand_nan_count", "count", "elements of an operation's operands that are NaN"},
+      {"operand_inf_count", "count", "elements of an operation's operands that are infinite"},
       {"profile_rule", "", "what a numerics profile does, and what that rests on; item is the rule"},
       {"slice_peak", "1", "largest magnitude in a last-axis slice with begin > 0: M1 and M2 lose what exceeds 4094"},
       // a process about itself

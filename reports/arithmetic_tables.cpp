@@ -24,7 +24,7 @@ std::string scale_title(double scale) { return fmt::format("×{:.0f}", scale); }
 
 /// What one operation of a kernel gave at one loss scale: the worst over layers, seeds and amplitudes.
 struct Cell {
-  double headroom = INFINITY, dropped = 0, peak = 0, nan = 0, inf = 0;
+  double acc_peak = INFINITY, headroom = INFINITY, dropped = 0, peak = 0, nan = 0, inf = 0;
 };
 
 struct Line {
@@ -46,11 +46,12 @@ std::vector<Line> lines_of(const SeriesMap& series, std::initializer_list<std::s
     if (added) lines.push_back({key, name, {}});
     Cell& cell = lines[at->second].by_scale[loss_scale(key)];
     for (const double value : values.values) {
+      if (key.metric == "acc_peak") cell.acc_peak = std::isinf(cell.acc_peak) ? value : std::max(cell.acc_peak, value);
       if (key.metric == "headroom") cell.headroom = std::min(cell.headroom, value);
       if (key.metric == "drop_fraction") cell.dropped = std::max(cell.dropped, value);
       if (key.metric == "slice_peak") cell.peak = std::max(cell.peak, value);
-      if (key.metric == "nan_count") cell.nan = std::max(cell.nan, value);
-      if (key.metric == "inf_count") cell.inf = std::max(cell.inf, value);
+      if (key.metric == "operand_nan_count") cell.nan = std::max(cell.nan, value);
+      if (key.metric == "operand_inf_count") cell.inf = std::max(cell.inf, value);
     }
   }
   return lines;
@@ -90,8 +91,9 @@ std::vector<Table> headroom_tables(const SeriesMap& series) {
       "Bits between the largest partial sum and 32768, where every chip's accumulator overflows; share of nonzero "
       "operand pairs that the accumulator of M4 and later drops, because their exponents sum to −17 or less.";
   empty.columns = {"kernel", "product"};
-  return by_loss_scale(lines_of(series, {"headroom", "drop_fraction"}), empty, [](const Cell& cell) {
-    const std::string bits = std::isinf(cell.headroom) ? "infinite operands"
+  return by_loss_scale(lines_of(series, {"acc_peak", "headroom", "drop_fraction"}), empty, [](const Cell& cell) {
+    const std::string bits = std::isinf(cell.acc_peak) ? "infinite operands"
+                             : cell.acc_peak == 0      ? "all zero"
                              : cell.headroom <= 0      ? "overflows"
                                                        : fmt::format("{:.1f} bits", cell.headroom);
     return bits + fmt::format(", {:.2g} %", 100 * cell.dropped);
@@ -112,7 +114,7 @@ std::vector<Table> slice_tables(const SeriesMap& series) {
 std::vector<Table> special_tables(const SeriesMap& series) {
   Table table{.title = "Operations that met NaN or infinity", .folded = true};
   table.columns = {"model", "kernel", "operation", "loss scale", "NaN", "infinite"};
-  for (const Line& line : lines_of(series, {"nan_count", "inf_count"}))
+  for (const Line& line : lines_of(series, {"operand_nan_count", "operand_inf_count"}))
     for (const auto& [scale, cell] : line.by_scale)
       if (cell.nan + cell.inf > 0)
         table.rows.push_back({model_title(line.key), line.name, line.key.item, scale_title(scale),
@@ -132,6 +134,27 @@ std::vector<Table> profile_tables(const SeriesMap& series) {
     if (!sure) weak += (weak.empty() ? "" : ", ") + key.item;
   }
   if (!weak.empty()) table.note = "Not measured on this chip, or contested: " + weak + ".";
+  return {table};
+}
+
+std::vector<Table> arithmetic_tables(const SeriesMap& series) {
+  Table table{.title = "Exact arithmetic against fp32", .folded = true};
+  table.columns = {"product", "data", "shape", "threads", "time", "ratio", "quartiles", "summed in order"};
+  for (const Entry* entry : ordered(series)) {
+    const auto& [key, values] = *entry;
+    if (key.phase != "arithmetic" || key.metric != "time" || values.values.empty()) continue;
+    const Series *low = find(series, key, "ratio_q1"), *high = find(series, key, "ratio_q3");
+    table.rows.push_back(
+        {key.item, case_value(key, "data"), case_value(key, "shape"), case_value(key, "threads"),
+         time_text(values.median()), cell(find(series, key, "ratio"), number3),
+         low == nullptr || high == nullptr ? kNone : number3(low->median()) + " – " + number3(high->median()),
+         cell(find(series, key, "fallback_share"), percent)});
+  }
+  if (table.rows.empty()) return {};
+  table.note =
+      "Ratio: on one thread the time of Eigen's fp32 product of the same operands, on several that of the exact "
+      "product on "
+      "one, divided by the exact product's own.";
   return {table};
 }
 

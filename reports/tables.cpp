@@ -216,27 +216,6 @@ std::vector<Table> host_tables(const SeriesMap& series) {
   return table.rows.empty() ? std::vector<Table>() : std::vector<Table>{table};
 }
 
-std::vector<Table> arithmetic_tables(const SeriesMap& series) {
-  Table table{.title = "Exact arithmetic against fp32", .folded = true};
-  table.columns = {"product", "data", "shape", "threads", "time", "ratio", "quartiles", "summed in order"};
-  for (const Entry* entry : ordered(series)) {
-    const auto& [key, values] = *entry;
-    if (key.phase != "arithmetic" || key.metric != "time" || values.values.empty()) continue;
-    const Series *low = find(series, key, "ratio_q1"), *high = find(series, key, "ratio_q3");
-    table.rows.push_back(
-        {key.item, case_value(key, "data"), case_value(key, "shape"), case_value(key, "threads"),
-         time_text(values.median()), cell(find(series, key, "ratio"), number3),
-         low == nullptr || high == nullptr ? kNone : number3(low->median()) + " – " + number3(high->median()),
-         cell(find(series, key, "fallback_share"), percent)});
-  }
-  if (table.rows.empty()) return {};
-  table.note =
-      "Ratio: on one thread the time of Eigen's fp32 product of the same operands, on several that of the exact "
-      "product "
-      "on one, divided by the exact product's own.";
-  return {table};
-}
-
 std::vector<Table> roof_tables(const SeriesMap& series) {
   const double bandwidth = memory_bandwidth(series), peak = best(series, "fma_peak", "tflops");
   if (bandwidth == 0 && peak == 0) return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -11,7 +12,7 @@
 namespace aneval::validate {
 namespace {
 
-constexpr std::array<std::string_view, 3> kDataKinds = {"random", "exact", "real"};
+constexpr std::array<std::string_view, 4> kDataKinds = {"random", "exact", "real", "init"};
 
 /// One key of the text: how it is written (empty: left out) and how it is read.
 struct Key {
@@ -26,6 +27,14 @@ bool is_preset(const ModelShape& shape) {
     if (preset == shape) return true;
   }
   return false;
+}
+
+/// A finite number above zero.
+double positive(const std::string& text, const std::string& key, const char* example) {
+  const double value = parse_double(text, "case key " + key);
+  if (!(value > 0) || !std::isfinite(value))
+    throw input_error("case key " + key, "is no positive number: '" + text + "'", example);
+  return value;
 }
 
 Key dimension(std::string name, std::int64_t ModelShape::* field) {
@@ -102,14 +111,16 @@ const std::vector<Key>& keys() {
                    unknown_name("data kind", text, {kDataKinds.begin(), kDataKinds.end()});
                  }});
     k.push_back({"amp", [](const Case& c) { return number_text(c.amplitude); },
-                 [](Case& c, const std::string& text) { c.amplitude = parse_double(text, "case key amp"); }});
+                 [](Case& c, const std::string& text) {
+                   c.amplitude = positive(text, "amp", "give the size of activations, e.g. 1");
+                 }});
     k.push_back({"grad", [](const Case& c) { return c.gradient == 1.0 ? "" : number_text(c.gradient); },
-                 [](Case& c, const std::string& text) { c.gradient = parse_double(text, "case key grad"); }});
+                 [](Case& c, const std::string& text) {
+                   c.gradient = positive(text, "grad", "give the size of gradients, e.g. 0.001");
+                 }});
     k.push_back({"loss_scale", [](const Case& c) { return c.loss_scale == 1.0 ? "" : number_text(c.loss_scale); },
                  [](Case& c, const std::string& text) {
-                   c.loss_scale = parse_double(text, "case key loss_scale");
-                   if (!(c.loss_scale > 0))
-                     throw input_error("case key loss_scale", "is not positive", "give a power of two, e.g. 256");
+                   c.loss_scale = positive(text, "loss_scale", "give a power of two, e.g. 256");
                  }});
     k.push_back({"seed", [](const Case& c) { return std::to_string(c.seed); },
                  [](Case& c, const std::string& text) {

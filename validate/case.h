@@ -17,8 +17,12 @@ namespace aneval::validate {
 enum class DataKind {
   random,  // activations N(0, amp²), weights N(0, 1/fan_in), gradients N(0, (amp·grad)²), times the loss scale
   exact,   // integers and selections: every linear block, and attention that picks one key, without any rounding
-  real,    // captured from a model running on tokens; `layer` says where
+  real,    // captured from a trained model running on a text; `layer` says where
+  init,    // the same from a randomly initialised model on random tokens, both from the seed
 };
+
+/// Whether the data are captured from a model and do not come from the case alone.
+inline bool from_model(DataKind kind) { return kind == DataKind::real || kind == DataKind::init; }
 
 std::string_view data_kind_name(DataKind kind);
 

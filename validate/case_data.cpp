@@ -146,12 +146,12 @@ void scale_gradients(CaseData& data, double factor) {
 }
 
 CaseData make_case_data(const Case& c, const ane::PackedLayout& layout) {
-  if (c.data != DataKind::real) {
+  if (!from_model(c.data)) {
     CaseData data = c.data == DataKind::random ? random_data(c, layout) : exact_data(c, layout);
     scale_gradients(data, c.loss_scale);
     return data;
   }
-  throw input_error("case '" + case_text(c) + "'", "real data does not come from a seed",
+  throw input_error("case '" + case_text(c) + "'", "its data come from a model",
                     "give --weights FILE --tokenizer FILE --text TEXT, or --random-init, as well");
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/evaluator.h"
@@ -16,6 +17,9 @@ namespace aneval::validate {
 namespace {
 
 using ShadowEvaluator = emulator::Evaluator<ShadowArithmetic>;
+
+/// The share of its elements that a block may lose (metrics.h: mostly_lost), asked of products.
+constexpr double kFewDropped = 0.01;
 
 /// The case's part that decides what is compiled.
 std::string program_key(const Case& c) {
@@ -52,6 +56,20 @@ void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
       }
     }
   }
+}
+
+/// Which slot holds what fp16 cannot; the exact reference of an infinite input means nothing. Empty: none.
+std::string beyond_fp16(const ane::PackedLayout& layout, ane::Surface& input) {
+  std::vector<float> values;
+  for (const ane::Slot& slot : layout.slots()) {
+    values.resize(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
+    ane::read_slot(layout, slot.name, input, values);
+    const auto count = std::count_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+    if (count > 0)
+      return fmt::format("slot {} of the input: {} of {} values are beyond fp16 (65504) or NaN: {}", slot.name, count,
+                         values.size(), is_gradient(slot.name) ? "take a smaller loss scale" : "take smaller data");
+  }
+  return {};
 }
 
 reference::Matrices<double> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
@@ -107,19 +125,22 @@ bool worse(Status status, Status than) {
   return rank(status) > rank(than);
 }
 
-/// The smallest loss scale that was tried under which few products are dropped and nothing overflows, when there is
-/// one.
-std::string cure(const std::vector<CaseStatistics>& statistics) {
+/// Where the accumulator drops products: the smallest loss scale that was tried under which it drops few, and nothing
+/// overflows. Empty when there is none, or dropping is not what is wrong.
+std::string cure(const emulator::Profile& profile, const std::vector<CaseStatistics>& statistics) {
   const auto most_dropped = [](const emulator::ProgramStatistics& program) {
     double most = 0;
     for (const emulator::MatmulStatistics& matmul : program.matmuls) most = std::max(most, matmul.drop_fraction);
     return most;
   };
+  if (profile.accumulator != emulator::Accumulator::fixed_point || statistics.empty() ||
+      most_dropped(statistics.front().program) <= kFewDropped)
+    return {};
   for (std::size_t i = 1; i < statistics.size(); ++i) {
     const emulator::ProgramStatistics& program = statistics[i].program;
     const bool overflows = std::any_of(program.matmuls.begin(), program.matmuls.end(),
                                        [](const emulator::MatmulStatistics& matmul) { return matmul.acc_peak >= 1; });
-    if (overflows || most_dropped(program) > 0.01) continue;
+    if (overflows || !program.specials.empty() || most_dropped(program) > kFewDropped) continue;
     return fmt::format("; gradients times {:.0f} would drop {:.2g} % of the products instead of {:.2g} %",
                        statistics[i].loss_scale, 100 * most_dropped(program),
                        100 * most_dropped(statistics.front().program));
@@ -185,6 +206,11 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   ane::stage_weights(layout, data.weights, input, options_.pool);
   for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
   check_staged_weights(layout, data, input);
+  if (const std::string beyond = beyond_fp16(layout, input); !beyond.empty()) {
+    result.status = Status::nonfinite;
+    result.reason = beyond;
+    return;
+  }
 
   const reference::Matrices<double> expected = options_.references.find(c.kernel).in_double(
       c.shape, reference_options(c.variant), surface_inputs(layout, input));
@@ -237,7 +263,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   }
   if (c.data != DataKind::exact)
     result.statistics = case_statistics(data, layout, plan, options_.profile, options_.pool);
-  if (result.status == Status::degraded) result.reason += cure(result.statistics);
+  if (result.status == Status::degraded) result.reason += cure(options_.profile, result.statistics);
   if (result.output_hash != second && worse(Status::unstable, result.status)) {
     result.status = Status::unstable;
     result.reason = "two evaluations of the same input gave different bits";

@@ -55,10 +55,6 @@ std::vector<ane::Variant> single_variants() {
   return variants;
 }
 
-}  // namespace
-
-namespace {
-
 bool takes_gradients(const ane::KernelSpec& spec, const Case& c) {
   const auto layout = spec.layout({c.shape, c.variant, c.ic, c.oc});
   return std::any_of(layout.slots().begin(), layout.slots().end(), [](const ane::Slot& slot) {

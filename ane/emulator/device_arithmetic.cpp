@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <stdexcept>
 
 #include "ane/emulator/device_rows.h"
 #include "ane/emulator/fixed_point_product.h"

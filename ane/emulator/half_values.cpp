@@ -36,8 +36,12 @@ void to_nearest_even(Specials specials, float* values, std::int64_t n) {
     ane::to_half(values + begin, bits.data(), count);
     decode_halves(specials, bits.data(), values + begin, count);
   }
-  if (specials == Specials::ordinary)
-    for (std::int64_t i = 0; i < n; ++i) values[i] += 0.0F;
+  if (specials == Specials::ieee) return;
+  for (std::int64_t i = 0; i < n; ++i) {
+    // −0 + 0 = +0; a NaN (from a cast of fp32) would be a number beyond infinity.
+    const float value = values[i] + 0.0F;
+    values[i] = std::abs(value) > kOrdinaryInfinity ? std::copysign(kOrdinaryInfinity, value) : value;
+  }
 }
 
 }  // namespace

@@ -66,6 +66,14 @@ TEST(HalfValues, TiesGoToEvenAsTheConversionOfBits) {
   EXPECT_TRUE(std::isinf(infinity));
 }
 
+TEST(HalfValues, NaNsBecomeInfiniteWhereThereAreNone) {
+  for (const HalfFormat format : {kAway, kEven}) {
+    float value = NAN;
+    round_to_half(format, &value, 1);
+    EXPECT_EQ(std::abs(value), 65536.0F);
+  }
+}
+
 // 2^-25 + 2^-60 is above the tie between 0 and 2^-24; as the nearest float it is the tie.
 TEST(HalfValues, DoublesAreRoundedOnce) {
   EXPECT_EQ(round_to_half(kEven, 0x1p-25), 0.0F);

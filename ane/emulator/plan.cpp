@@ -215,7 +215,7 @@ class Planner {
       }
       source.shape = shape;
       if (first != 0) {
-        plan_.slices.push_back({operation.result, source, operation.location});
+        plan_.slices.push_back({operation.result, source});
         if (slice_gain_) source = moved(StepKind::slice, source, operation.result, operation.location);
       }
       values_[operation.result] = source;

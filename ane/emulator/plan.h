@@ -75,7 +75,6 @@ struct PlanConstant {
 struct LastAxisSlice {
   std::string result;  // SSA identifier
   Operand operand;     // what is taken, before the gain
-  mil::Location location;
 };
 
 struct PlanValue {

@@ -157,12 +157,14 @@ class StatisticsArithmetic {
   }
 
   void note_specials(const Step& step, const In& x) {
-    const RowLoop<1> loop(x.shape, {&x.strides});
+    Extents shape = x.shape;  // each element once, however often it is broadcast
+    for (int axis = 0; axis < shape.rank; ++axis)
+      if (x.strides[axis] == 0) shape[axis] = 1;
+    const RowLoop<1> loop(shape, {&x.strides});
     SpecialStatistics found{.result = step.result};
     const bool ordinary = device_.profile().specials == Specials::ordinary;
     for (std::int64_t r = 0; r < loop.rows(); ++r) {
       const Row<1> row = loop.row(r);
-      if (row.step[0] == 0) continue;  // broadcast: its element is counted where it is not repeated
       for (std::int64_t i = 0; i < row.count; ++i) {
         const float magnitude = std::abs(x.data[row.offset[0] + i * row.step[0]]);
         if (magnitude < kOrdinaryInfinity) continue;

@@ -13,8 +13,8 @@ namespace {
 
 ProgramStatistics measure(const std::string& profile, const std::string& parameter, const std::string& body,
                           const std::vector<float>& input, ThreadPool* pool = nullptr) {
-  const mil::Program program = mil::parse(
-      "program(1.3)\n{\n  func main<ios18>(" + parameter + ") {\n" + body + "  } -> (y);\n}\n", "test.mil");
+  const mil::Program program =
+      mil::parse("program(1.3)\n{\n  func main<ios18>(" + parameter + ") {\n" + body + "  } -> (y);\n}\n", "test.mil");
   const Profile chip = find_profile(profile);
   const auto plan = std::make_shared<const Plan>(make_plan(program, {}, chip.slice_gain));
   std::vector<ane::half_t> bits(input.size());
@@ -29,8 +29,9 @@ const std::string kFlags =
 /// x [n] as [1, n] times itself as [n, 1].
 std::string square(std::size_t n) {
   const std::string size = std::to_string(n);
-  return kFlags + "tensor<fp16, [1, 1]> y = matmul(transpose_x = no, transpose_y = yes, x = a, y = a)[name = "
-                  "string(\"y\")];\n";
+  return kFlags +
+         "tensor<fp16, [1, 1]> y = matmul(transpose_x = no, transpose_y = yes, x = a, y = a)[name = "
+         "string(\"y\")];\n";
 }
 
 TEST(Statistics, PeakIsOfPartialSumsInOrder) {
@@ -56,8 +57,7 @@ TEST(Statistics, PeakIsOfPartialSumsInOrder) {
 
 TEST(Statistics, DroppedPairsAreCountedAmongNonzeroOnes) {
   // Squares of 2^-8 (exponents sum to −16: kept), 2^-9 (−18), a subnormal (−28), 0 (no pair), 1.
-  const ProgramStatistics s =
-      measure("h16", "tensor<fp16, [1, 5]> a", square(5), {0x1p-8F, 0x1p-9F, 0x1p-20F, 0, 1});
+  const ProgramStatistics s = measure("h16", "tensor<fp16, [1, 5]> a", square(5), {0x1p-8F, 0x1p-9F, 0x1p-20F, 0, 1});
   EXPECT_EQ(s.matmuls[0].nonzero_pairs, 4);
   EXPECT_EQ(s.matmuls[0].drop_fraction, 0.5);
 }
@@ -68,8 +68,9 @@ TEST(Statistics, ManyRowsColumnsAndThreadsAgreeWithCounting) {
   Random(5).fill_normal(a, 0.02);
   for (float& value : a) value = ane::to_float(ane::to_half(value));
   const std::string body =
-      kFlags + "tensor<fp16, [67, 67]> y = matmul(transpose_x = no, transpose_y = yes, x = a, y = a)[name = "
-               "string(\"y\")];\n";
+      kFlags +
+      "tensor<fp16, [67, 67]> y = matmul(transpose_x = no, transpose_y = yes, x = a, y = a)[name = "
+      "string(\"y\")];\n";
   ThreadPool pool(2);
   const ProgramStatistics s = measure("h16", "tensor<fp16, [67, 90]> a", body, a, &pool);
   std::int64_t dropped = 0, pairs = 0;
@@ -108,6 +109,24 @@ TEST(Statistics, NaNsAndInfinitiesAreCountedWhereTheyAreRead) {
     EXPECT_EQ(s.specials[1].nan_count, profile == "ieee" ? 2 : 1) << profile;
     EXPECT_EQ(s.specials[1].inf_count, profile == "ieee" ? 3 : 4) << profile;
   }
+}
+
+TEST(Statistics, BroadcastElementsCountOnce) {
+  // a [3, 2] minus its first column, and times one number: each operand's infinities, not their repetitions.
+  const std::string body =
+      "tensor<int32, [2]> b = const()[name = string(\"b\"), val = tensor<int32, [2]>([0, 0])];\n"
+      "tensor<int32, [2]> s = const()[name = string(\"s\"), val = tensor<int32, [2]>([3, 1])];\n"
+      "tensor<int32, [2]> t = const()[name = string(\"t\"), val = tensor<int32, [2]>([1, 1])];\n"
+      "tensor<fp16, [3, 1]> column = slice_by_size(begin = b, size = s, x = a)[name = string(\"column\")];\n"
+      "tensor<fp16, [1, 1]> first = slice_by_size(begin = b, size = t, x = a)[name = string(\"first\")];\n"
+      "tensor<fp16, [3, 2]> d = sub(x = a, y = column)[name = string(\"d\")];\n"
+      "tensor<fp16, [3, 2]> y = mul(x = a, y = first)[name = string(\"y\")];\n";
+  const ProgramStatistics s = measure("h16", "tensor<fp16, [3, 2]> a", body, {INFINITY, 1, INFINITY, 2, 3, 4});
+  ASSERT_EQ(s.specials.size(), 2U);
+  EXPECT_EQ(s.specials[0].result, "d");
+  EXPECT_EQ(s.specials[0].inf_count, 4);  // two in a, two in the column
+  EXPECT_EQ(s.specials[1].result, "y");
+  EXPECT_EQ(s.specials[1].inf_count, 3);  // two in a, and the number
 }
 
 TEST(Statistics, ConvolutionsCountImagesGroupsAndBias) {
