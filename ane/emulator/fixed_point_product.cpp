@@ -58,11 +58,12 @@ class Product {
     return left;
   }
 
-  void multiply(const LeftRows& left, std::int64_t block, std::int64_t column, FixedPointWork& work) const {
+  void multiply(const LeftRows& left, std::int64_t block, std::int64_t column, std::int64_t width,
+                FixedPointWork& work) const {
     const Matrix y = {y_.matrix(batch(block)), depth(), columns(), y_.strides[last_ - 1], y_.strides[last_]};
     const std::int64_t out_step = out_.strides[last_ - 1];
     float* out = out_.matrix(batch(block)) + first_row(block) * out_step + column;
-    multiply_columns(left, y.block(0, column, depth(), kColumns), out, out_step, scratch_of_this_thread(), work);
+    multiply_columns(left, y.block(0, column, depth(), width), out, out_step, scratch_of_this_thread(), work);
   }
 
  private:
@@ -89,7 +90,12 @@ void fixed_point_product(const TensorView<const float>& x, const TensorView<cons
   const std::int64_t group = std::clamp<std::int64_t>(room, 1, product.blocks());
   char* panels = panels_of_this_thread().room<char>(group * product.block_bytes());
   const std::int64_t depth_blocks = blocks_of(product.depth(), kDepth);
-  const std::int64_t column_blocks = blocks_of(product.columns(), kColumns);
+  // Wide tasks read the packed rows less often; where they are few for the threads, narrow ones share out better. The
+  // bits do not depend on it.
+  const std::int64_t threads = pool != nullptr ? pool->threads() : 1;
+  const bool few = threads > 1 && product.blocks() * blocks_of(product.columns(), kColumns) < 4 * threads;
+  const std::int64_t width = few ? kColumns / 2 : kColumns;
+  const std::int64_t column_blocks = blocks_of(product.columns(), width);
   constexpr std::int64_t kTogether = 8;  // panels packed at a time
   const std::int64_t packings = blocks_of(product.panels(), kTogether);
   std::mutex mutex;
@@ -111,7 +117,7 @@ void fixed_point_product(const TensorView<const float>& x, const TensorView<cons
       FixedPointWork done;
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t block = i / column_blocks;
-        product.multiply(left(block), first + block, i % column_blocks * kColumns, done);
+        product.multiply(left(block), first + block, i % column_blocks * width, width, done);
       }
       if (work == nullptr) return;
       const std::lock_guard lock(mutex);
