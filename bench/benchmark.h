@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/record.h"
+#include "common/vocabulary.h"
 
 namespace aneval::bench {
 
@@ -32,7 +33,7 @@ struct Subject {
   Work work;
   std::function<std::vector<std::pair<std::string, double>>()> counters;  // for the console, after a series
   /// Rows beside the times: hashes, counts, shares of steps. Called once, after the last run. Only what differs from
-  /// the benchmark's own row needs to be set: see fact().
+  /// the benchmark's own row needs to be set: see fact() in common/vocabulary.h.
   std::function<std::vector<Record>(const Record& row)> facts;
 };
 
@@ -43,9 +44,5 @@ struct Benchmark {
   std::int64_t iterations = 0;  // of one repetition; 0: Google Benchmark chooses by --benchmark_min_time
   std::function<Subject()> prepare;
 };
-
-/// A row of the benchmark with another metric, in that metric's unit.
-Record fact(const Record& row, std::string_view metric, double value);
-Record fact(const Record& row, std::string_view metric, std::string text);
 
 }  // namespace aneval::bench

@@ -8,6 +8,7 @@
 #include "ane/emulator/emulator.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "common/vocabulary.h"
 
 namespace aneval::cli {
 
@@ -116,10 +117,9 @@ std::vector<Record> profile_rows(const Session& session) {
     row.run = session.run;
     row.phase = "profile";
     row.item = emulator::rule_name(rule);
-    row.metric = "profile_rule";
-    row.text = fmt::format("{}: {} [{}]", emulator::evidence_name(ground.evidence),
-                           emulator::rule_text(session.profile, rule), ground.source);
-    rows.push_back(std::move(row));
+    rows.push_back(fact(row, "profile_rule",
+                        fmt::format("{}: {} [{}]", emulator::evidence_name(ground.evidence),
+                                    emulator::rule_text(session.profile, rule), ground.source)));
   }
   return rows;
 }

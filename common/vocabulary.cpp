@@ -1,6 +1,7 @@
 #include "common/vocabulary.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace aneval {
 
@@ -58,6 +59,23 @@ const MetricName* find_metric(std::string_view name) {
   const auto& names = metric_names();
   const auto found = std::find_if(names.begin(), names.end(), [&](const MetricName& m) { return m.name == name; });
   return found == names.end() ? nullptr : &*found;
+}
+
+Record fact(const Record& row, std::string_view metric, double value) {
+  const MetricName* name = find_metric(metric);
+  if (name == nullptr) throw std::logic_error("no metric is called " + std::string(metric));
+  Record result = row;
+  result.metric = name->name;
+  result.unit = name->unit;
+  result.value = value;
+  return result;
+}
+
+Record fact(const Record& row, std::string_view metric, std::string text) {
+  Record result = fact(row, metric, 0.0);
+  result.value.reset();
+  result.text = std::move(text);
+  return result;
 }
 
 const std::vector<PhaseName>& phase_names() {

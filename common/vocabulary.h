@@ -2,8 +2,11 @@
 // that reports, gates and other people's scripts find them.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/record.h"
 
 namespace aneval {
 
@@ -15,6 +18,10 @@ struct MetricName {
 const std::vector<MetricName>& metric_names();
 /// Null when there is no such metric.
 const MetricName* find_metric(std::string_view name);
+
+/// A row with another metric, in that metric's unit. Throws std::logic_error for a word that is not in the list.
+Record fact(const Record& row, std::string_view metric, double value);
+Record fact(const Record& row, std::string_view metric, std::string text);
 
 struct PhaseName {
   std::string_view name, meaning;

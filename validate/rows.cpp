@@ -21,13 +21,7 @@ Record base_row(const RunContext& run, const Case& c, const std::string& variant
 }
 
 void add_metrics(std::vector<Record>& rows, const Record& base, const Metrics& metrics) {
-  for (const MetricValue& metric : metric_values(metrics)) {
-    Record row = base;
-    row.metric = metric.metric;
-    row.unit = metric.unit;
-    row.value = metric.value;
-    rows.push_back(std::move(row));
-  }
+  for (const MetricValue& metric : metric_values(metrics)) rows.push_back(fact(base, metric.metric, metric.value));
 }
 
 void add_text(std::vector<Record>& rows, const Record& base, std::string metric, const std::string& text) {
@@ -41,12 +35,8 @@ void add_text(std::vector<Record>& rows, const Record& base, std::string metric,
 void add_value(std::vector<Record>& rows, const Record& base, const std::string& item, const char* metric,
                double value) {
   if (!std::isfinite(value)) return;
-  Record row = base;
-  row.item = item;
-  row.metric = metric;
-  row.unit = find_metric(metric)->unit;
-  row.value = value;
-  rows.push_back(std::move(row));
+  rows.push_back(fact(base, metric, value));
+  rows.back().item = item;
 }
 
 void add_statistics(std::vector<Record>& rows, const Record& base, const emulator::ProgramStatistics& statistics) {
