@@ -4,6 +4,7 @@
 
 #include "ane/emulator/statistics.h"
 #include "ane/packed_layout.h"
+#include "ane/surface.h"
 #include "validate/case_data.h"
 
 namespace aneval::validate {
@@ -16,8 +17,9 @@ struct CaseStatistics {
 /// The factors that gradients are tried with: 1, and powers of two up to 2^16, where most trainers stop.
 inline constexpr double kLossScales[] = {1, 0x1p4, 0x1p8, 0x1p12, 0x1p16};
 
-/// At the case's own loss scale and, for a kernel that is given gradients, at the others of kLossScales.
-std::vector<CaseStatistics> case_statistics(const CaseData& data, const ane::PackedLayout& layout,
+/// `input`: the surface with the case's tensors on it. At the case's own loss scale and, for a kernel that is given
+/// gradients, at the others of kLossScales.
+std::vector<CaseStatistics> case_statistics(const CaseData& data, const ane::PackedLayout& layout, ane::Surface& input,
                                             const std::shared_ptr<const emulator::Plan>& plan,
                                             const emulator::Profile& profile, ThreadPool* pool);
 

@@ -21,6 +21,17 @@ namespace aneval::validate {
 /// Where fp16's next number would lie, and its infinity on the chips that read it as a number.
 inline constexpr double kBeyondHalf = 65536;
 
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+/// Unit roundoff of fp32, IEEE 754.
+inline constexpr double kUnit32 = 0x1p-24;
+
+/// γ_n = n·u/(1 − n·u) bounds the relative error of n roundings in any order (Higham, Accuracy and Stability of
+/// Numerical Algorithms, 2nd ed., lemma 3.1). Infinite where the bound does not exist.
+inline double gamma_of(std::int64_t n, double unit) {
+  const double nu = static_cast<double>(n) * unit;
+  return nu < 1 ? nu / (1 - nu) : kInfinity;
+}
+
 /// The ends of an interval are computed in double, with a few roundings of 2^-53 relative to what they are made of. An
 /// end that should lie on a tie must not fall on its wrong side.
 inline constexpr double kEndNoise = 0x1p-50;
@@ -91,8 +102,8 @@ class SumEnd {
  private:
   double fp32_error() const {
     if (summation_ != emulator::Summation::fp32) return 0;
-    const double nu = static_cast<double>(terms_) * 0x1p-24;
-    return nu < 1 ? nu / (1 - nu) * magnitude_ : std::numeric_limits<double>::infinity();
+    const double gamma = gamma_of(terms_, kUnit32);
+    return std::isfinite(gamma) ? gamma * magnitude_ : kInfinity;
   }
 
   emulator::Summation summation_;

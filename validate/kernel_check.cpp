@@ -262,7 +262,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     result.blocks.push_back(std::move(j));
   }
   if (c.data != DataKind::exact)
-    result.statistics = case_statistics(data, layout, plan, options_.profile, options_.pool);
+    result.statistics = case_statistics(data, layout, input, plan, options_.profile, options_.pool);
   if (result.status == Status::degraded) result.reason += cure(options_.profile, result.statistics);
   if (result.output_hash != second && worse(Status::unstable, result.status)) {
     result.status = Status::unstable;

@@ -49,26 +49,21 @@ Pairs count_pairs(const In& x, const In& y, std::int64_t batch, std::int64_t k) 
   return pairs;
 }
 
-/// Largest |partial sum| of a rows × 64 tile in order of k, in fp32: a peak needs no last bits.
-constexpr std::int64_t kTile = 64, kRows = 4;
+constexpr std::int64_t kTile = 64;
 
-float tile_peak(const float* a, std::int64_t row_stride, std::int64_t k_stride, std::int64_t rows, const float* panel,
-                std::int64_t depth, const float* bias, std::int64_t bias_stride) {
-  float peak = 0;
-  for (std::int64_t m = 0; m < rows; ++m) {
-    std::array<float, kTile> sum, largest{};
-    sum.fill(bias == nullptr ? 0.0F : bias[m * bias_stride]);
-    for (std::int64_t k = 0; k < depth; ++k) {
-      const float left = a[m * row_stride + k * k_stride];
-      const float* b = panel + k * kTile;
-      for (std::size_t n = 0; n < kTile; ++n) {
-        sum[n] += left * b[n];
-        largest[n] = std::max(largest[n], std::abs(sum[n]));
-      }
+/// Largest |partial sum| of a row with kTile columns in order of k, in fp32: a peak needs no last bits.
+float row_peak(const float* row, std::int64_t step, const float* panel, std::int64_t depth, float bias) {
+  std::array<float, kTile> sum, largest{};
+  sum.fill(bias);
+  for (std::int64_t k = 0; k < depth; ++k) {
+    const float left = row[k * step];
+    const float* b = panel + k * kTile;
+    for (std::size_t n = 0; n < kTile; ++n) {
+      sum[n] += left * b[n];
+      largest[n] = std::max(largest[n], std::abs(sum[n]));
     }
-    for (const float value : largest) peak = std::max(peak, value);
   }
-  return peak;
+  return *std::max_element(largest.begin(), largest.end());
 }
 
 float product_peak(const In& x, const In& y, const In* bias, ThreadPool* pool) {
@@ -87,11 +82,9 @@ float product_peak(const In& x, const In& y, const In* bias, ThreadPool* pool) {
         for (std::int64_t n = 0; n < kTile; ++n)
           panel[static_cast<std::size_t>(k * kTile + n)] =
               n < width ? b[k * y.strides[last - 1] + n * y.strides[last]] : 0.0F;
-      for (std::int64_t m = 0; m < rows; m += kRows)
-        mine = std::max(mine, tile_peak(x.matrix(i / panels) + m * x.strides[last - 1], x.strides[last - 1],
-                                        x.strides[last], std::min(kRows, rows - m), panel.data(), depth,
-                                        bias == nullptr ? nullptr : bias->data + m * bias->strides[0],
-                                        bias == nullptr ? 0 : bias->strides[0]));
+      for (std::int64_t m = 0; m < rows; ++m)
+        mine = std::max(mine, row_peak(x.matrix(i / panels) + m * x.strides[last - 1], x.strides[last], panel.data(),
+                                       depth, bias == nullptr ? 0.0F : bias->data[m * bias->strides[0]]));
     }
     const std::lock_guard<std::mutex> lock(mutex);
     peak = std::max(peak, mine);
