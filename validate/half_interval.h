@@ -80,6 +80,19 @@ inline Interval held_by_device(const Shadow& x) {
   return low <= high ? Interval{low, high} : Interval{high, low};
 }
 
+/// Two numbers a and b = a + δ, δ of standard deviation sigma, are rounded: the variance of r(b) − r(a) − δ. Where a
+/// lies in its spacing is anyone's guess, so that a step of a whole spacing is taken with probability |δ|/spacing, and
+/// E|δ| = σ·√(2/π); at most, that of two independent roundings.
+inline double drawn_variance(double spacing, double sigma) {
+  constexpr double kMeanMagnitude = 0.79788456;  // √(2/π)
+  return std::min(spacing * spacing / 6, spacing * sigma * kMeanMagnitude);
+}
+
+/// The same for a rounding that stands alone: rare as a step may be, it is not to be a surprise of more than 5σ.
+inline double single_drawn_variance(double spacing, double sigma) {
+  return sigma > 0 ? std::max(drawn_variance(spacing, sigma), spacing * spacing / 25) : 0;
+}
+
 /// One end of the interval of a sum that a device adds up as `summation` says: fed with the low ends of all terms it
 /// gives the low end, and so on.
 class SumEnd {
@@ -93,6 +106,17 @@ class SumEnd {
     else
       magnitude_ += std::abs(value);
     ++terms_;
+  }
+  /// Variance between two drawings of the rounding of the addition that was made last, of `value`, which is spread by
+  /// `sigma`: none where both lie on the result's grid.
+  double drawn_variance(double value, double sigma) const {
+    if (summation_ != emulator::Summation::fp16) return 0;
+    const double spacing = half_spacing(std::abs(total_));
+    return half_spacing(std::abs(value)) < spacing ? validate::drawn_variance(spacing, sigma) : 0;
+  }
+  /// single_drawn_variance() of the last rounding, if others were drawn with a variance above zero.
+  double last_rounding(double others) const {
+    return summation_ == emulator::Summation::fp16 ? single_drawn_variance(half_spacing(std::abs(total_)), others) : 0;
   }
   /// Not yet rounded to fp16. fp32 sums have no order: they lie within γ_{n−1}·Σ|x| of the exact one, which grows with
   /// every x since γ < 1; what the double sum rounds is far less.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -27,10 +28,16 @@ double largest_magnitude(std::span<const double> values) {
   return largest;
 }
 
+Worst worst_at(std::size_t i, std::int64_t tokens, double got, double expected, const Shadow& shadow, double ratio) {
+  const auto at = static_cast<std::int64_t>(i);
+  return {at / tokens,    at % tokens, got, expected, shadow.bound, static_cast<double>(shadow.bias),
+          shadow.sigma(), ratio};
+}
+
 /// `noise` is what the reference itself may be off by.
-void note(Comparison& comparison, std::size_t i, std::int64_t tokens, double got, double expected, double bound,
+void note(Comparison& comparison, std::size_t i, std::int64_t tokens, double got, double expected, const Shadow& shadow,
           double noise) {
-  const double error = std::abs(got - expected);
+  const double bound = shadow.bound, error = std::abs(got - expected);
   const bool inside = std::isfinite(error) && error <= bound + noise;  // false for NaN, and where no bound exists
   // NaN is the worst there is, and so is any error where nothing may round.
   double ratio = kInfinity;
@@ -42,16 +49,24 @@ void note(Comparison& comparison, std::size_t i, std::int64_t tokens, double got
     comparison.holds = false;
     ++comparison.violations;
   }
-  if (ratio > comparison.worst.ratio || i == 0)
-    comparison.worst = {
-        static_cast<std::int64_t>(i) / tokens, static_cast<std::int64_t>(i) % tokens, got, expected, bound, ratio};
+  if (ratio > comparison.worst.ratio || i == 0) comparison.worst = worst_at(i, tokens, got, expected, shadow, ratio);
+}
+
+std::string describe(const Worst& w) {
+  return fmt::format("channel {} token {}: got {}, expected {}, E {:.3g}, B {:.3g}, σ {:.3g}", w.channel, w.token,
+                     number_text(w.got), number_text(w.expected), w.bound, w.bias, w.sigma);
 }
 
 std::string describe(const Comparison& comparison) {
-  const Worst& w = comparison.worst;
-  return fmt::format("{} elements outside their bound, worst at channel {} token {}: got {}, expected {}, bound {}",
-                     comparison.violations, w.channel, w.token, number_text(w.got), number_text(w.expected),
-                     number_text(w.bound));
+  return fmt::format("{} elements outside their bound, worst at {}", comparison.violations, describe(comparison.worst));
+}
+
+std::string describe(const SpreadJudgement& spread, const Worst& worst) {
+  if (spread.violations > 0)
+    return fmt::format("{} elements deviate from what is expected by more than {:.2f} σ, worst at {}: {:.3g} σ",
+                       spread.violations, spread.limit, describe(worst), spread.largest);
+  return fmt::format("errors are spread wider than expected: R {:.3g}, limit {:.3g}; worst at {}: {:.3g} σ", spread.rms,
+                     spread.rms_limit, describe(worst), spread.largest);
 }
 
 }  // namespace
@@ -60,7 +75,7 @@ Comparison compare_program(std::span<const Shadow> program, std::span<const doub
   const double largest = largest_magnitude(reference);
   Comparison comparison;
   for (std::size_t i = 0; i < reference.size(); ++i)
-    note(comparison, i, tokens, program[i].value, reference[i], program[i].bound,
+    note(comparison, i, tokens, program[i].value, reference[i], program[i],
          kDoubleNoise * (std::abs(reference[i]) + largest));
   return comparison;
 }
@@ -75,28 +90,53 @@ Comparison compare_device(std::span<const float> device, std::span<const double>
     if (std::isinf(got) && (std::signbit(got) ? s.minus_infinity : s.plus_infinity)) continue;
     // Where the device must overflow, a finite value is as wrong as can be.
     const double expected = s.finite ? reference[i] : s.plus_infinity ? kInfinity : -kInfinity;
-    note(comparison, i, tokens, got, expected, s.bound, reference_noise(reference[i], largest));
+    note(comparison, i, tokens, got, expected, s, reference_noise(reference[i], largest));
   }
   return comparison;
 }
 
+void compare_spread(std::span<const float> device, std::span<const double> reference, std::span<const Shadow> shadow,
+                    BlockJudgement& j) {
+  const double absolute = reference_noise(0, largest_magnitude(reference));
+  j.spread = judge_spread(device, reference, shadow, kDoubleNoise, absolute);
+  const std::size_t i = j.spread.worst;
+  if (i < reference.size())
+    j.spread_worst = worst_at(i, j.tokens, static_cast<double>(device[i]), reference[i], shadow[i], j.spread.largest);
+  const auto zero = [](auto value) { return value == 0; };
+  j.all_zero =
+      std::all_of(device.begin(), device.end(), zero) && !std::all_of(reference.begin(), reference.end(), zero);
+}
+
+std::string_view gate_name(Gate gate) {
+  constexpr std::array<std::string_view, 5> kNames = {"none", "program", "bound", "deviation", "spread"};
+  return kNames.at(static_cast<std::size_t>(gate));
+}
+
 void conclude(BlockJudgement& j) {
-  if (!j.program.holds) {
-    j.status = Status::wrong_result;
-    j.reason = "the program computes something else than the reference: " + describe(j.program);
-  } else if (j.metrics.nan_count > 0 && !j.device.holds) {
-    j.status = Status::nonfinite;
-    j.reason = fmt::format("{} NaN in the output; {}", j.metrics.nan_count, describe(j.device));
-  } else if (!j.device.holds) {
-    j.status = Status::failed;
-    j.reason = describe(j.device);
-  } else if (j.straddling_elements * 100 > j.channels * j.tokens) {
-    j.status = Status::degraded;
-    j.reason = fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens);
-  } else {
-    j.reason = mostly_lost(j.metrics);
-    j.status = j.reason.empty() ? Status::ok : Status::degraded;
-  }
+  const auto fail = [&](Status status, Gate gate, double excess, std::string reason) {
+    j.status = status;
+    j.gate = gate;
+    j.excess = excess;
+    j.reason = std::move(reason);
+  };
+  const std::string zero = j.all_zero ? "every output is zero: " : "";
+  if (!j.program.holds)
+    fail(Status::wrong_result, Gate::program, j.program.worst.ratio,
+         "the program computes something else than the reference: " + describe(j.program));
+  else if (j.metrics.nan_count > 0 && !j.device.holds)
+    fail(Status::nonfinite, Gate::bound, j.device.worst.ratio,
+         fmt::format("{} NaN in the output; {}", j.metrics.nan_count, describe(j.device)));
+  else if (!j.device.holds)
+    fail(Status::failed, Gate::bound, j.device.worst.ratio, zero + describe(j.device));
+  else if (j.spread.violations > 0)
+    fail(Status::failed, Gate::deviation, j.spread.largest / j.spread.limit, zero + describe(j.spread, j.spread_worst));
+  else if (!j.spread.holds())
+    fail(Status::failed, Gate::spread, j.spread.rms / j.spread.rms_limit, zero + describe(j.spread, j.spread_worst));
+  else if (j.straddling_elements * 100 > j.channels * j.tokens)
+    fail(Status::degraded, Gate::none, 0,
+         fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens));
+  else if (std::string lost = mostly_lost(j.metrics); !lost.empty())
+    fail(Status::degraded, Gate::none, 0, std::move(lost));
 }
 
 }  // namespace aneval::validate

@@ -3,7 +3,7 @@
 //   program check   the program, evaluated without rounding, against the reference: a wrong head map, mask, scale, slot
 //                   or rotation shows here, before any arithmetic is argued about
 //   device check    gate 1: |device − reference| ≤ E for every element, E from the error shadows; where E = 0 the two
-//                   must be equal
+//                   must be equal. Gates 2 and 3: the errors are spread as the shadows say (gates.h)
 //   metrics         reported beside them
 //
 // Acceptance is written so that NaN fails.
@@ -12,17 +12,24 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/record.h"
+#include "validate/gates.h"
 #include "validate/metrics.h"
 #include "validate/shadow.h"
 
 namespace aneval::validate {
 
+/// What found a block wrong.
+enum class Gate { none, program, bound, deviation, spread };
+std::string_view gate_name(Gate gate);
+
 /// Where a comparison is worst, and by how much.
 struct Worst {
   std::int64_t channel = 0, token = 0;
-  double got = 0, expected = 0, bound = 0;
+  double got = 0, expected = 0, bound = 0, bias = 0, sigma = 0;
   double ratio = 0;  // |got − expected| / bound; infinite where a value that cannot round differs
 };
 
@@ -36,10 +43,16 @@ struct BlockJudgement {
   std::string block;
   std::int64_t channels = 0, tokens = 0;
   Comparison program, device;
+  SpreadJudgement spread;
+  Worst spread_worst;  // the element of the largest deviation
   Metrics metrics;
   std::int64_t exact_elements = 0;       // only one fp16 number lies within the bound
   std::int64_t straddling_elements = 0;  // may be infinite, or must be
+  bool all_zero = false;                 // every output, though not every reference
   Status status = Status::ok;
+  Gate gate = Gate::none;       // the first that did not hold
+  double excess = 0;            // how many times the gate's limit was reached; infinite where nothing may differ
+  std::vector<Shadow> shadows;  // per element, if asked for (CheckOptions::keep_shadows)
   std::string reason;
 };
 
@@ -50,6 +63,10 @@ Comparison compare_program(std::span<const Shadow> program, std::span<const doub
 /// Gate 1. An element passes as an infinity that its shadow allows, or within its bound where it may be finite.
 Comparison compare_device(std::span<const float> device, std::span<const double> reference,
                           std::span<const Shadow> shadow, std::int64_t tokens);
+
+/// Gates 2 and 3, into spread and spread_worst.
+void compare_spread(std::span<const float> device, std::span<const double> reference, std::span<const Shadow> shadow,
+                    BlockJudgement& judgement);
 
 /// fp16 numbers lie at least 2^-24 apart: a smaller bound than a quarter of that leaves room for one only.
 inline constexpr double kSingleNumberBound = 0x1p-26;

@@ -247,8 +247,13 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
 
     const std::vector<Shadow>& program_shadows = exact.at(block.name);
     j.program = compare_program(program_shadows, reference, j.tokens);
-    for (std::size_t i = 0; i < n; ++i) shadows[i].bound += program_shadows[i].bound;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double constants = program_shadows[i].bound;  // what constants of unknown origin may have been
+      shadows[i].bound += constants;
+      shadows[i].variance += static_cast<float>(constants * constants / 3);
+    }
     j.device = compare_device(device, reference, shadows, j.tokens);
+    compare_spread(device, reference, shadows, j);
     j.metrics = compute_metrics(device, reference);
     for (const Shadow& shadow : shadows) {
       j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.straddles() ? 1 : 0;
@@ -259,6 +264,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
       result.status = j.status;
       result.reason = "block " + j.block + ": " + j.reason;
     }
+    if (options_.keep_shadows) j.shadows = std::move(shadows);
     result.blocks.push_back(std::move(j));
   }
   if (c.data != DataKind::exact)

@@ -22,6 +22,7 @@ struct CheckOptions {
   reference::KernelTable references = reference::KernelTable::builtin();
   ane::ProgramOptions programs;
   ThreadPool* pool = nullptr;
+  bool keep_shadows = false;  // in the judgement of every block
 };
 
 struct CaseResult {

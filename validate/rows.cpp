@@ -73,12 +73,14 @@ std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
     row.status = block.status;
     row.reason = block.reason;
     add_metrics(rows, row, block.metrics);
-    if (std::isfinite(block.device.worst.ratio)) {
-      row.metric = "bound_ratio";
-      row.unit = "1";
-      row.value = block.device.worst.ratio;
-      rows.push_back(row);
+    add_value(rows, row, block.block, "bound_ratio", block.device.worst.ratio);
+    add_value(rows, row, block.block, "deviation_ratio",
+              block.spread.limit > 0 ? block.spread.largest / block.spread.limit : 0);
+    if (block.spread.elements > 0) {
+      add_value(rows, row, block.block, "error_spread", block.spread.rms);
+      add_value(rows, row, block.block, "spread_ratio", block.spread.rms / block.spread.rms_limit);
     }
+    add_value(rows, row, block.block, "predicted_error", block.spread.predicted_error);
   }
   for (const CaseStatistics& statistics : result.statistics) {
     Case scaled = result.c;

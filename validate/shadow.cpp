@@ -37,10 +37,41 @@ void ShadowArithmetic::require_rule(const Step& step) const {
     no_bound(step, "profile " + model_.profile->name + " has no rule for computing in fp32");
 }
 
+namespace {
+
+/// Mean square of a rounding error in units of the spacing, when the value before rounding is only known to within
+/// ±reach of those units. From reach ½ on nothing is known and the error is uniform: 1/12. Below, a value that can be
+/// rounded either way lies within `reach` of a tie, so that the error is between ½ − reach and ½. (A value that can be
+/// rounded one way only has no spread at all.)
+double rounding_variance(double reach) { return reach < 0.5 ? 0.25 - reach / 2 + reach * reach / 3 : 1.0 / 12; }
+
+/// What a rounding adds to bias and variance: [low, high] is what is stored, `reach` the half width before.
+void spread_stored(Shadow& x, double low, double high, double reach) {
+  if (low == high) {  // one number: known
+    x.bias = static_cast<float>(low - x.value);
+    x.variance = x.shared = 0;
+    return;
+  }
+  const double centre = std::clamp(x.centre(), low, high);
+  x.bias = static_cast<float>(centre - x.value);
+  const double spacing = half_spacing(std::abs(centre)), most = std::max(high - centre, centre - low);
+  double variance = static_cast<double>(x.variance) + rounding_variance(reach / spacing) * spacing * spacing;
+  // Nothing is spread wider than the interval that it lies in.
+  const auto shared = static_cast<double>(x.shared);
+  if (variance + shared * shared > most * most) {
+    x.shared = static_cast<float>(std::clamp(shared, -most, most));
+    variance = std::min(variance, most * most);
+  }
+  x.variance = static_cast<float>(variance);
+}
+
+}  // namespace
+
 /// Rounding is monotone: a device value within [low, high] is stored within [round(low), round(high)]. This is tighter
 /// than E + u(|x| + E), and gives 0 where the value is representable and E cannot reach its neighbour.
 Shadow stored_between(Shadow x, double low, double high, emulator::Rounding rounding) {
   const double noise = (std::max(std::abs(low), std::abs(high)) + std::abs(x.value)) * kEndNoise;
+  const double reach = (high - low) / 2;
   low = nearest_half(rounding, low - noise);
   high = nearest_half(rounding, high + noise);
   x.minus_infinity = x.minus_infinity || low <= -kBeyondHalf;
@@ -49,13 +80,16 @@ Shadow stored_between(Shadow x, double low, double high, emulator::Rounding roun
   low = std::clamp(low, -ane::kHalfMax, ane::kHalfMax);
   high = std::clamp(high, -ane::kHalfMax, ane::kHalfMax);
   x.bound = std::max(x.value - low, high - x.value);  // NaN stays NaN, and never passes
+  spread_stored(x, low, high, reach);
   return x;
 }
 
 Shadow ShadowArithmetic::stored(Shadow x, mil::DType dtype) const {
   if (!model_.profile) return x;
   if (dtype != mil::DType::fp16) {
-    x.bound += (std::abs(x.value) + x.bound) * kUnit32 + 0x1p-149;
+    const double unit = (std::abs(x.value) + x.bound) * kUnit32;
+    x.bound += unit + 0x1p-149;
+    x.variance += static_cast<float>(unit * unit / 3);  // uniform within ±unit
     return x;
   }
   return stored_between(x, x.value - x.bound, x.value + x.bound, model_.profile->elementwise_rounding);
@@ -67,7 +101,7 @@ Shadow ShadowArithmetic::read(const Shadow& x) const {
   double bound = x.finite ? x.bound : 0;
   if (x.plus_infinity) bound = std::max(bound, std::abs(kBeyondHalf - x.value));
   if (x.minus_infinity) bound = std::max(bound, std::abs(-kBeyondHalf - x.value));
-  return {x.value, bound};
+  return {x.value, bound, 0, kUnknownVariance};
 }
 
 void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std::span<Shadow> to) const {
@@ -77,12 +111,16 @@ void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std
     const double compiled = constant.values[i];
     if (known != exact_constants_->end()) {
       const double exact = known->second[known->second.size() == 1 ? 0 : i];
-      to[i] = {exact, exact_arithmetic ? 0 : std::abs(compiled - exact)};
+      to[i].value = exact;
+      if (exact_arithmetic) continue;
+      to[i].bound = std::abs(compiled - exact);
+      to[i].bias = static_cast<float>(compiled - exact);
     } else {
       // Integers written into the text (−1, 2) are meant; a 1 in a weight file may well be a rounded cosine.
       const bool meant = !constant.from_file && std::trunc(compiled) == compiled && std::abs(compiled) <= 2048;
       const bool uncertain = exact_arithmetic && !meant && constant.operand.dtype == mil::DType::fp16;
-      to[i] = {compiled, uncertain ? ane::half_ulp(compiled) / 2 : 0};
+      to[i].value = compiled;
+      to[i].bound = uncertain ? ane::half_ulp(compiled) / 2 : 0;
     }
   }
 }

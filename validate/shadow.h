@@ -1,11 +1,18 @@
-// Error shadows: the value that exact arithmetic would give, with a bound on how far a device's value may lie from it,
-// carried through the same MIL program by the same evaluator that runs it.
+// Error shadows: the value that exact arithmetic would give, with what is known of how far a device's value lies from
+// it, carried through the same MIL program by the same evaluator that runs it:
 //
-// The bound is derived, element by element, from the program and the profile: no tuned tolerance. Rules and references
-// are in docs/judgement.md. With ErrorModel::exact nothing rounds, and what is left is the effect of compiled
-// constants: that is the program check.
+//   bound      E  no device value is further away: a worst case
+//   bias       B  what the profile does systematically: dropped products, truncation, a function table's error
+//   variance   V  of the roundings that are this element's own
+//   shared     T  signed standard deviation of what it has in common with others: the rounding error of a row's sum
+//
+// All are derived, element by element, from the program and the profile: no tuned tolerance. Rules and references are
+// in docs/judgement.md. With ErrorModel::exact nothing rounds, and what is left is the effect of compiled constants:
+// that is the program check.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
@@ -20,12 +27,22 @@ namespace aneval::validate {
 
 struct Shadow {
   double value = 0;
-  double bound = 0;  // how far a finite device value may lie from `value`: see ErrorModel
+  double bound = 0;    // how far a finite device value may lie from `value`: see ErrorModel
+  float bias = 0;      // expected device value − value
+  float variance = 0;  // infinite or NaN: nothing is known but the bound
+  float shared = 0;
+  std::uint32_t row = 0;  // names the random variable that `shared` multiplies; equal numbers, the same one
   bool plus_infinity = false, minus_infinity = false;  // the device's value may be that
   bool finite = true;                                  // it may be finite
 
   /// It is not certain that the device's value is finite.
   bool straddles() const { return plus_infinity || minus_infinity; }
+  /// Where a device's value is expected.
+  double centre() const { return value + static_cast<double>(bias); }
+  /// Standard deviation around the centre. Zero: only one fp16 number is possible, and it is the centre.
+  double sigma() const {
+    return std::sqrt(static_cast<double>(variance) + static_cast<double>(shared) * static_cast<double>(shared));
+  }
 };
 
 /// What moves values away from exact arithmetic on the program's constants.
@@ -68,9 +85,17 @@ class ShadowArithmetic {
   /// The result of an elementwise operation as a tensor of that type holds it.
   Shadow stored(Shadow x, mil::DType dtype) const;
 
-  void softmax_from_tables(const Shadow* x, std::int64_t dx, Shadow* y, std::int64_t dy, std::int64_t n) const;
-  void softmax_in_double(mil::DType dtype, const Shadow* x, std::int64_t dx, Shadow* y, std::int64_t dy,
-                         std::int64_t n) const;
+  /// One row of a softmax.
+  struct SoftmaxRow {
+    const Shadow* x;
+    Shadow* y;
+    std::int64_t dx, dy, count;
+    std::uint32_t name;  // of what its probabilities share
+
+    const Shadow& score(std::int64_t i) const { return x[i * dx]; }
+  };
+  void softmax_from_tables(const SoftmaxRow& row) const;
+  void softmax_in_double(mil::DType dtype, const SoftmaxRow& row) const;
   void matmul_in_fp32(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
                       ThreadPool* pool) const;
 

@@ -7,6 +7,10 @@
 //   dropped       |0 − a·b| = |a·b|
 //   either        the larger of the two, where the exponents that the operands' intervals allow do not decide
 //
+// What is dropped is a bias, −a·b. A rounding is uniform within ±2^-17, of variance 2^-32/12, unless the product is but
+// a few units: then it is what it is at the expected operands, and three times the variance stands for operands that
+// lie elsewhere.
+//
 // The sum itself is exact in any order until it overflows. Partial sums go in the order of k, from the bias on: as long
 // as Σ(|a·b| + bounds) stays below 32768 none can reach it; otherwise the range of each is followed.
 #include <bit>
@@ -24,16 +28,55 @@ constexpr double kHalfUnit = 0x1p-17;
 
 /// 2^exponent, as the engine counts exponents.
 float exponent_power(double magnitude) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude)) & 0x7F800000U;
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(static_cast<float>(std::max(magnitude, 0.0))) & 0x7F800000U;
   return std::max(std::bit_cast<float>(bits), 0x1p-14F);
 }
+
+/// An operand is expected within this many standard deviations: in a product of a billion pairs one is not.
+constexpr double kFar = 6;
 
 Term make_term(const Shadow& x) {
   const Interval held = held_by_device(x);
   const double most = std::max(std::abs(held.low), std::abs(held.high));
   const double least = held.low <= 0 && held.high >= 0 ? 0 : std::min(std::abs(held.low), std::abs(held.high));
-  return {upwards(std::abs(x.value)), upwards(x.bound),     upwards(std::abs(x.value) + x.bound),
-          exponent_power(least),      exponent_power(most), grain_of(held)};
+  const double centre = std::clamp(x.centre(), held.low, held.high), deviation = kFar * x.sigma();
+  Term term;
+  term.magnitude = upwards(std::abs(x.value));
+  term.bound = upwards(x.bound);
+  term.reach = upwards(std::abs(x.value) + x.bound);
+  term.low = exponent_power(least);
+  term.high = exponent_power(most);
+  term.grain = grain_of(held);
+  term.centre = static_cast<float>(centre);
+  term.power = exponent_power(std::abs(centre));
+  // Nothing is known of a deviation that is no number; then the bound decides.
+  term.least = deviation < kInfinity ? std::max(exponent_power(std::abs(centre) - deviation), term.low) : term.low;
+  term.most = deviation < kInfinity ? std::min(exponent_power(std::abs(centre) + deviation), term.high) : term.high;
+  return term;
+}
+
+/// A product of this many units or more is rounded like any number.
+constexpr float kSmall = 8 * kUnit;
+/// Added to a small number and taken away again, leaves a multiple of 2^-16: the distance of floats in [2^7, 2^8).
+constexpr float kRoundToUnit = 0x1.8p7F;
+/// Ties are rounded away from zero; nothing else of 22 significant bits comes across one.
+constexpr float kOffTies = 1 + 0x1p-22F;
+constexpr float kRoundingVariance = 0x1p-32F / 12;
+
+/// What one pair adds to bias and variance.
+struct PairSpread {
+  float bias, variance;
+};
+inline PairSpread pair_spread(const Term& a, const Term& b) {
+  const float product = a.centre * b.centre, magnitude = product < 0 ? -product : product;
+  const bool kept = a.power * b.power >= kUnit, small = magnitude < kSmall;
+  const bool exact = a.grain * b.grain >= kUnit;
+  const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
+  const float of_kept = small && !exact ? rounding : 0.0F;
+  const float of_rounding = small ? 3 * kRoundingVariance : kRoundingVariance;
+  const bool undecided = a.least * b.least < kUnit && a.most * b.most >= kUnit;
+  const float decided = kept && !exact ? of_rounding : 0.0F;
+  return {kept ? of_kept : -product, undecided ? decided + product * product / 2 : decided};
 }
 
 /// The bound of one pair; every branch is a choice between numbers that are there, so that loops become vectors.
@@ -54,6 +97,9 @@ void add_pairs(const Term* left, const TermRow* right, std::int64_t count, TileS
       const float product = a.magnitude * b.magnitude[j];
       sums.error[j] += pair_bound(a, b.at(j), product);
       sums.magnitude[j] += product;
+      const PairSpread spread = pair_spread(a, b.at(j));
+      sums.bias[j] += spread.bias;
+      sums.variance[j] += spread.variance;
     }
   }
 }
@@ -94,7 +140,8 @@ void fixed_point_shadows(const ProductRule& rule) {
   constexpr double kLimit = emulator::kAccumulatorLimit;
   for_each_pair(rule.x, rule.y, rule.pool, make_term, add_pairs, [&](const ProductElement& e) {
     const Shadow bias = rule.bias_of(e.row);
-    Shadow result{rule.value(e) + bias.value, e.error + bias_bound(bias)};
+    Shadow result = rule.expected(e);
+    result.bound = e.error + bias_bound(bias);
     const double reach = e.magnitude + std::abs(bias.value) + result.bound;
     if (result.bound > 0) result.bound += double_noise(reach, e.left.size());
     if (!(reach < kLimit)) follow_partial_sums(rule, e, result);

@@ -11,7 +11,13 @@
 // and a group by at most 6·2^-11·T_4. Nothing is truncated when all products are multiples of some g = 2^i and
 // T_4 < 2^12·g: then every sum is a multiple of g with at most 12 bits. The sums of G groups are added in fp32, within
 // γ_G·ΣT_4, exact when ΣT_4 < 2^24·g. Only the last sum is compared with 32768.
+//
+// Truncation has a direction, so it is a bias first of all. With u = 2^(e−11) the smaller addend loses u/2 on average
+// (all of it, when it is below u), variance u²/12. The sum loses its own u/2 likewise when the larger addend was a
+// product of 22 bits; when it was a sum, 0 or u, variance u²/4, and only if the exponent has grown by one. Followed for
+// the expected operands, addition by addition.
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "validate/shadow_parts.h"
@@ -32,9 +38,41 @@ Term make_term(const Shadow& x) {
   const bool flushed = most < kSmallestNormal, passes = least >= kSmallestNormal;
   const double magnitude = std::abs(x.value);
   const double bound = flushed ? magnitude : passes ? x.bound : std::max(x.bound, magnitude);
-  return {upwards(magnitude),          upwards(bound),
-          upwards(magnitude + bound),  0,
-          flushed ? 0 : upwards(most), flushed ? kZeroGrain : passes ? grain_of(held) : kNoGrain};
+  const double centre = std::clamp(x.centre(), held.low, held.high);
+  Term term;
+  term.magnitude = upwards(magnitude);
+  term.bound = upwards(bound);
+  term.reach = upwards(magnitude + bound);
+  term.high = flushed ? 0 : upwards(most);
+  term.grain = flushed ? kZeroGrain : passes ? grain_of(held) : kNoGrain;
+  term.centre = static_cast<float>(centre);
+  term.low = std::abs(centre) < kSmallestNormal ? 0 : term.centre;  // what reaches the adder, with its sign
+  return term;
+}
+
+/// 2^exponent of a number; 0 of 0.
+inline float power_of(float x) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0x7F800000U); }
+inline float magnitude_of(float x) { return x < 0 ? -x : x; }
+
+/// One addition of the adder as it is expected to go. A product is no multiple of the adder's unit, a sum is: so the
+/// result of adding a larger product loses u/2 on average, variance u²/12, u its own unit.
+struct ExpectedSum {
+  float total, variance;
+};
+inline ExpectedSum expected_sum(float sum, float product, bool sum_is_product) {
+  const bool larger = magnitude_of(sum) >= magnitude_of(product);
+  const float large = larger ? sum : product, small = larger ? product : sum;
+  const float unit = power_of(large) * kTruncation, size = magnitude_of(small);
+  const bool lost = size < unit;  // altogether
+  const float loss = lost ? size : unit / 2;
+  const float wide = large + (small < 0 ? -(size - loss) : size - loss);
+  const float own = power_of(wide) * kTruncation;
+  const bool ragged = !larger || sum_is_product, grown = own > unit;
+  const float cut = ragged || grown ? own / 2 : 0.0F;
+  const float of_sum = ragged ? own * own / 12 : grown ? unit * unit / 4 : 0.0F;
+  const float grown_cut = ragged ? cut : cut / 2;  // 0 or `unit`, which is half of its own
+  const float total = wide < 0 ? wide + grown_cut : wide - grown_cut;
+  return {total, (lost ? 0.0F : unit * unit / 12) + of_sum};
 }
 
 /// One group of a row with a tile. The lanes' numbers gather in arrays of the function's own, which the compiler knows
@@ -42,6 +80,7 @@ Term make_term(const Shadow& x) {
 template <std::size_t kCount>
 void add_group(const Term* left, const TermRow* right, TileSums& sums) {
   std::array<float, kTile> total{}, truncated{}, moved{}, grain;
+  std::array<float, kTile> expected{}, exact_sum{}, adder_sum{}, variance{};
   grain.fill(kZeroGrain);
   for (std::size_t lane = 0; lane < kCount; ++lane) {
     const Term a = left[lane];
@@ -56,11 +95,22 @@ void add_group(const Term* left, const TermRow* right, TileSums& sums) {
       truncated[j] += lane > 0 ? (larger < whole ? larger : whole) + sum : 0.0F;
       total[j] = sum;
     }
+    for (std::size_t j = 0; j < kTile; ++j) {
+      const float product = a.low * b.low[j];
+      const ExpectedSum next = expected_sum(expected[j], product, lane == 1);
+      expected[j] = lane > 0 ? next.total : product;
+      variance[j] += lane > 0 ? next.variance : 0.0F;
+      adder_sum[j] += product;  // without truncation
+      exact_sum[j] += a.centre * b.centre[j];
+    }
   }
   for (std::size_t j = 0; j < kTile; ++j) {
     const bool exact = total[j] < kTwelveBits * grain[j];
     sums.error[j] += moved[j] + (exact ? 0.0F : kTruncation * truncated[j]);
     sums.magnitude[j] += total[j];
+    const float flushed = adder_sum[j] - exact_sum[j];
+    sums.bias[j] += exact ? flushed : flushed + (expected[j] - adder_sum[j]);
+    sums.variance[j] += exact ? 0.0F : variance[j];
     sums.grain[j] = grain[j] < sums.grain[j] ? grain[j] : sums.grain[j];
   }
 }
@@ -88,7 +138,8 @@ void four_lane_shadows(const ProductRule& rule) {
   constexpr double kLimit = emulator::kAccumulatorLimit;
   for_each_pair(rule.x, rule.y, rule.pool, make_term, add_pairs, [&](const ProductElement& e) {
     const Shadow bias = rule.bias_of(e.row);
-    Shadow result{rule.value(e) + bias.value, e.error + bias.bound};
+    Shadow result = rule.expected(e);
+    result.bound = e.error + bias.bound;
     const auto depth = static_cast<std::int64_t>(e.left.size());
     const double reach = e.magnitude + std::abs(bias.value) + bias.bound;
     const double grain = std::min(e.grain, static_cast<double>(grain_of(held_by_device(bias))));

@@ -136,7 +136,8 @@ void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In&
     const Parts left = take_apart(a, true), right = take_apart(b, true);
     multiply(left.view(left.value), right.view(right.value), out.shape, values, pool);
   }
-  const ProductRule rule{a, b, shifts, out, values, model_.profile->matmul_rounding, pool};
+  const ProductSpread spread(a, b, 0, pool);
+  const ProductRule rule{a, b, shifts, out, values, model_.profile->matmul_rounding, pool, spread};
   if (model_.profile->accumulator == emulator::Accumulator::fixed_point)
     fixed_point_shadows(rule);
   else
@@ -162,6 +163,11 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
   }
   const bool whole = a.whole && b.whole && !a.uncertain && !b.uncertain;
   const double gamma = gamma_of(bias != nullptr ? k : k - 1, kUnit32);
+  // Partial sums of terms of either sign grow like a random walk, Σ_k k/K·Σa²b² = K/2·Σa²b²; those of one sign like
+  // k/K·Σab, whose squares add up to K/3·(Σab)². Each is rounded within 2u of it, uniformly: variance u²/3.
+  const double walk = static_cast<double>(k) * kUnit32 * kUnit32;
+  std::optional<ProductSpread> spread;
+  if (model_.profile) spread.emplace(x, y, whole ? 0 : walk / 6, pool);
   const std::vector<char> x_lines = infinite_lines(x, true), y_lines = infinite_lines(y, false);
   const std::int64_t cols = out.shape[out.shape.rank - 1], rows = out.shape[out.shape.rank - 2];
   const emulator::RowLoop<1> loop(out.shape, {&out.strides});
@@ -170,13 +176,22 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
     const emulator::Row<1> row = loop.row(r);
     for (std::int64_t i = 0; i < row.count; ++i, ++at) {
       const auto place = static_cast<std::size_t>(at);
-      Shadow s{value[place], bound[place]};
+      Shadow s;
+      s.value = value[place];
+      s.bound = bound[place];
       s.plus_infinity = s.minus_infinity =
           x_lines[static_cast<std::size_t>(at / cols)] != 0 ||
           y_lines[static_cast<std::size_t>(at / (cols * rows) * cols + at % cols)] != 0;
       double reach = magnitude[place] + bound[place];
+      if (spread) {
+        spread->add_to(at / cols / rows, at / cols % rows, at % cols, s);
+        if (!whole) s.variance += static_cast<float>(walk * s.value * s.value / 9);
+        if (s.straddles()) s.variance = kUnknownVariance;
+      }
       if (bias != nullptr) {
         const Shadow& shift = bias->data[at / cols % rows * bias->strides[0]];
+        s.bias += shift.bias;
+        s.variance += shift.variance + shift.shared * shift.shared;
         s.value += shift.value;
         s.bound += shift.bound;
         s.plus_infinity = s.plus_infinity || shift.plus_infinity;

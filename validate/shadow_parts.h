@@ -1,7 +1,9 @@
 // What the rules of the error shadows share: how an interval is stored in fp16, and small arithmetic.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "validate/half_interval.h"
@@ -16,11 +18,36 @@ inline constexpr double kFunctionError = 0x1p-50;
 /// 0 · inf is 0 here: a factor that is exactly zero makes the product exactly zero, however loose the other's bound.
 inline double times(double a, double b) { return a == 0 || b == 0 ? 0.0 : a * b; }
 
+/// A variance that says: nothing is known but the bound.
+inline constexpr float kUnknownVariance = std::numeric_limits<float>::infinity();
+
+/// Adds an error of standard deviation |amount| that z shares with all elements of `row`. A shadow remembers one such
+/// row: of two, the smaller becomes an error of its own.
+inline void add_shared(Shadow& z, float amount, std::uint32_t row) {
+  if (amount == 0) return;
+  if (z.shared == 0 || z.row == row) {
+    z.shared += amount;
+    z.row = row;
+  } else if (std::abs(amount) > std::abs(z.shared)) {
+    z.variance += z.shared * z.shared;
+    z.shared = amount;
+    z.row = row;
+  } else {
+    z.variance += amount * amount;
+  }
+}
+
+/// A name for what the elements made from one element of a step's operand have in common.
+inline std::uint32_t row_name(const emulator::Step& step, std::int64_t element) {
+  const auto seed = static_cast<std::uint32_t>(step.output.buffer + 1) * 0x9E3779B1U;
+  return (seed ^ static_cast<std::uint32_t>(element + 1) * 0x85EBCA77U) | 1U;
+}
+
 /// An error that names the operation: what has no bound is never passed over.
 [[noreturn]] void no_bound(const emulator::Step& step, const std::string& why);
 
-/// `x` with the bound and the infinities of a device whose value, before it is rounded to fp16, lies in [low, high]
-/// when it is finite. What x says of infinities is kept.
+/// `x` as a device stores it whose value, before it is rounded to fp16, lies in [low, high] when it is finite and is
+/// spread around x.centre() as x says. What x says of infinities is kept.
 Shadow stored_between(Shadow x, double low, double high, emulator::Rounding rounding);
 
 }  // namespace aneval::validate

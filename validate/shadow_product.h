@@ -12,16 +12,20 @@
 
 #include "validate/half_interval.h"
 #include "validate/shadow.h"
+#include "validate/shadow_spread.h"
 
 namespace aneval::validate {
 
-/// What a bound needs to know of an operand. `low` and `high` are the accumulator's business.
+/// What the rules need to know of an operand. `low`, `high`, `power`, `least` and `most` are the accumulator's
+/// business.
 struct Term {
   float magnitude = 0;  // |exact value|
   float bound = 0;      // E
   float reach = 0;      // magnitude + bound
   float low = 0, high = 0;
-  float grain = 0;  // the largest power of two that what the device holds is a multiple of; see kNoGrain
+  float grain = 0;   // the largest power of two that what the device holds is a multiple of; see kNoGrain
+  float centre = 0;  // where the device's value is expected, with its sign
+  float power = 0, least = 0, most = 0;
 };
 
 /// Grains of a zero (a multiple of anything) and of what is not known to be one number. Their product still is a
@@ -43,14 +47,15 @@ inline double upward_margin(std::int64_t n) { return 1 + static_cast<double>(n +
 inline double double_noise(double magnitude, std::size_t n) { return magnitude * static_cast<double>(n + 2) * 0x1p-52; }
 
 /// Columns of a tile, and the depth that is worked through at once: both operands of a block stay in L1.
-inline constexpr std::int64_t kTile = 64, kDepth = 16;
+inline constexpr std::int64_t kTile = 64, kDepth = 8;
 
 /// kTile operands at one k, member by member.
 struct TermRow {
-  std::array<float, kTile> magnitude, bound, reach, low, high, grain;
+  std::array<float, kTile> magnitude, bound, reach, low, high, grain, centre, power, least, most;
 
   Term at(std::size_t column) const {
-    return {magnitude[column], bound[column], reach[column], low[column], high[column], grain[column]};
+    return {magnitude[column], bound[column],  reach[column], low[column],   high[column],
+            grain[column],     centre[column], power[column], least[column], most[column]};
   }
   void set(std::size_t column, const Term& term) {
     magnitude[column] = term.magnitude;
@@ -59,12 +64,17 @@ struct TermRow {
     low[column] = term.low;
     high[column] = term.high;
     grain[column] = term.grain;
+    centre[column] = term.centre;
+    power[column] = term.power;
+    least[column] = term.least;
+    most[column] = term.most;
   }
 };
 
-/// Per element of a row of a tile: Σ of the pairs' bounds, Σ|a||b| (or what the device makes of it), smallest grain.
+/// Per element of a row of a tile: Σ of the pairs' bounds, Σ|a||b| (or what the device makes of it), smallest grain;
+/// what the accumulator adds to bias and variance.
 struct TileSums {
-  std::array<float, kTile> error{}, magnitude{}, grain;
+  std::array<float, kTile> error{}, magnitude{}, grain, bias{}, variance{};
 
   TileSums() { grain.fill(kZeroGrain); }
 };
@@ -76,6 +86,7 @@ struct ProductElement {
   std::span<const TermRow> right;
   std::size_t place;  // of the column in its tile
   double error, magnitude, grain;
+  float bias, variance;
 };
 
 /// Calls add(left, right, count, sums) for `count` ≤ kDepth consecutive k of every row and tile, and then
@@ -123,7 +134,7 @@ void for_each_pair(const ShadowArithmetic::In& x, const ShadowArithmetic::In& y,
           finish(ProductElement{batch, row, at + j, std::span(terms + row * depth, each_depth), right, place,
                                 static_cast<double>(sum.error[place]) * margin,
                                 static_cast<double>(sum.magnitude[place]) * margin,
-                                static_cast<double>(sum.grain[place])});
+                                static_cast<double>(sum.grain[place]), sum.bias[place], sum.variance[place]});
         }
       }
     }
@@ -139,11 +150,21 @@ struct ProductRule {
   std::span<const double> values;
   emulator::Rounding rounding;
   ThreadPool* pool;
+  const ProductSpread& spread;
 
   Shadow bias_of(std::int64_t row) const { return bias.empty() ? Shadow{} : bias[static_cast<std::size_t>(row)]; }
   double value(const ProductElement& e) const {
     const int last = out.shape.rank - 1;
     return values[static_cast<std::size_t>((e.batch * out.shape[last - 1] + e.row) * out.shape[last] + e.column)];
+  }
+  /// Value and bias term of an element, with what the operands' errors and the accumulator spread.
+  Shadow expected(const ProductElement& e) const {
+    Shadow result = bias_of(e.row);
+    result.value += value(e);
+    result.bias += e.bias;
+    result.variance += e.variance;
+    spread.add_to(e.batch, e.row, e.column, result);
+    return result;
   }
   Shadow& target(const ProductElement& e) const {
     const int last = out.shape.rank - 1;

@@ -19,22 +19,60 @@ using emulator::Summation;
 
 namespace {
 
+/// Bias and variance of a sum: terms' own errors add up as squares, what they share adds up as such.
+struct SumSpread {
+  Shadow sum;
+  double centre = 0, variance = 0;
+  std::uint32_t row = 0;
+  double shared = 0;
+
+  void add(const Shadow& term) {
+    centre += term.centre();
+    variance += static_cast<double>(term.variance);
+    if (term.shared == 0) return;
+    if (shared == 0) row = term.row;
+    const auto amount = static_cast<double>(term.shared);
+    if (term.row == row)
+      shared += amount;
+    else
+      variance += amount * amount;
+  }
+  /// To the sum `to`, whose value is set; `systematic` is what the device's way of adding adds.
+  void put(Shadow& to, double systematic, double more_variance) const {
+    to.bias = static_cast<float>(centre + systematic - to.value);
+    to.variance = static_cast<float>(variance + more_variance);
+    to.shared = static_cast<float>(shared);
+    to.row = row;
+  }
+};
+
 /// The ends of a reduction of fp16 or wide sums. What is infinite in IEEE's sense stays so.
 struct SumEnds {
-  SumEnd low, high;
+  SumEnd low, high, centre;
+  SumSpread spread;
   Shadow total;
+  double exact = 0, roundings = 0;  // the sum of what `centre` added up; how other roundings on its way may differ
   bool sticky;
 
   explicit SumEnds(const emulator::Profile& profile)
       : low(profile.reduce_sum, profile.elementwise_rounding),
-        high(profile.reduce_sum, profile.elementwise_rounding),
+        high(low),
+        centre(low),
         sticky(profile.specials == emulator::Specials::ieee) {}
+
+  /// Not less than of the last rounding alone.
+  double all_roundings() const { return std::max(roundings, centre.last_rounding(roundings)); }
 
   void add(const Shadow& term) {
     const Interval held = held_by_device(term);
     low.add(held.low);
     high.add(held.high);
     total.value += term.value;
+    const double expected = std::clamp(term.centre(), held.low, held.high);
+    centre.add(expected);
+    exact += expected;
+    roundings += centre.drawn_variance(expected, term.sigma());
+    spread.add(term);
     if (!sticky) return;
     total.plus_infinity = total.plus_infinity || term.plus_infinity || high.high() >= kBeyondHalf;
     total.minus_infinity = total.minus_infinity || term.minus_infinity || low.low() <= -kBeyondHalf;
@@ -44,6 +82,7 @@ struct SumEnds {
 /// A sum in fp32, a mean or a maximum.
 struct Reduction {
   Shadow total;
+  SumSpread spread;
   double magnitude = 0;
   bool whole = true;
 
@@ -54,10 +93,14 @@ struct Reduction {
     total.plus_infinity = total.plus_infinity || term.plus_infinity;
     total.minus_infinity = total.minus_infinity || term.minus_infinity;
     if (function == Function::max) {
+      // Of those that may be the largest, the one that is spread widest.
+      if (term.centre() > total.centre()) total.bias = static_cast<float>(term.centre() - term.value);
+      total.variance = std::max(total.variance, term.variance + term.shared * term.shared);
       total.value = std::max(total.value, term.value);
       total.bound = std::max(total.bound, term.bound);
       return;
     }
+    spread.add(term);
     total.finite = total.finite && term.finite;
     total.value += term.value;
     total.bound += term.bound;
@@ -95,6 +138,8 @@ void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
       if (in_order) {
         SumEnds sum(*model_.profile);
         each(base, [&](const Shadow& term) { sum.add(term); });
+        // The way from left to right over the expected terms shows what small terms lose against a large sum.
+        sum.spread.put(sum.total, sum.centre.low() - sum.exact, sum.all_roundings());
         to = stored_between(sum.total, sum.low.low(), sum.high.high(), model_.profile->elementwise_rounding);
         continue;
       }
@@ -104,11 +149,19 @@ void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
       // Sums of integers below 2^24 are exact in fp32.
       if (step.function != Function::max && !(reduction.whole && reduction.magnitude < 0x1p24))
         total.bound += accumulation * reduction.magnitude;
+      // Partial sums in fp32 are rounded within 2^-24 of at most the sum of magnitudes, each uniformly.
+      if (step.function != Function::max && model_.profile)
+        reduction.spread.put(total, 0, static_cast<double>(terms) * std::pow(kUnit32 * reduction.magnitude, 2) / 3);
       if (step.function == Function::mean) {
         total.value /= static_cast<double>(terms);
         total.bound =
             total.bound / static_cast<double>(terms) + (!model_.profile ? 0 : std::abs(total.value) * kUnit32);
+        const auto n = static_cast<float>(terms);
+        total.bias /= n;
+        total.variance /= n * n;
+        total.shared /= n;
       }
+      if (total.straddles()) total.variance = kUnknownVariance;
       to = stored(total, step.output.dtype);
     }
   });

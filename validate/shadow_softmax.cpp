@@ -10,7 +10,6 @@
 
 namespace aneval::validate {
 
-using emulator::Row;
 using emulator::RowLoop;
 using emulator::Step;
 
@@ -48,6 +47,58 @@ double table_exp(double x) {
   return static_cast<double>(values[bits]);
 }
 
+/// Bias and variance of a row of probabilities p_i = e_i/Σe. With U_i the variance of e_i relative to it, p_i has
+/// p_i²·U_i of its own, and shares −p_i times the sum's relative error, of variance Σp_j²U_j and what adding rounds.
+/// (An element is part of the sum, so that its own error and what it shares are not independent: what this leaves out
+/// makes errors smaller where one probability is nearly 1, and averages out elsewhere.)
+class SoftmaxSpread {
+ public:
+  SoftmaxSpread(std::int64_t n, std::uint32_t row) : relative_(static_cast<std::size_t>(n)), row_(row) {}
+
+  /// Variance of score i, and of its numerator's roundings relative to it.
+  void set(std::int64_t i, const Shadow& score, double roundings) {
+    const auto variance =
+        static_cast<double>(score.variance) + static_cast<double>(score.shared) * static_cast<double>(score.shared);
+    // e^x of a normal x is log-normal; from variance 1 on nothing useful is left to say.
+    relative_[static_cast<std::size_t>(i)] =
+        (variance <= 1 ? std::expm1(variance) : static_cast<double>(kUnknownVariance)) + roundings;
+  }
+  double relative(std::int64_t i) const { return relative_[static_cast<std::size_t>(i)]; }
+
+  /// Writes the spread of p_i: `expected` is its centre, `sum_variance` that of the whole sum, relative.
+  void put(std::int64_t i, double expected, double sum_variance, Shadow& to) const {
+    to.bias = static_cast<float>(expected - to.value);
+    to.variance = static_cast<float>(expected == 0 ? 0 : expected * expected * relative(i));
+    to.shared = static_cast<float>(-expected * std::sqrt(sum_variance));
+    to.row = row_;
+    if (!std::isfinite(to.shared)) {
+      to.variance = kUnknownVariance;
+      to.shared = 0;
+    }
+  }
+
+ private:
+  std::vector<double> relative_;
+  std::uint32_t row_;
+};
+
+/// softmax of n scores: of their values, their centres, or anything else.
+template <class Score>
+std::vector<double> exact_softmax(std::int64_t n, const Score& score) {
+  std::vector<double> p(static_cast<std::size_t>(n));
+  double largest = -kInfinity, sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, score(i));
+  for (std::int64_t i = 0; i < n; ++i) sum += p[static_cast<std::size_t>(i)] = std::exp(score(i) - largest);
+  for (double& value : p) value /= sum;
+  return p;
+}
+
+/// Of a score, as far as anything is known of it.
+double spread_of(const Shadow& x) {
+  const double sigma = x.sigma();
+  return std::isfinite(sigma) ? sigma : x.bound;
+}
+
 /// One row of the chip's softmax: scores within intervals, probabilities within intervals.
 class TableSoftmax {
  public:
@@ -67,6 +118,53 @@ class TableSoftmax {
   }
 
   const Interval& probability(std::size_t i) const { return result_[i]; }
+
+  /// The device's own steps on the scores that are expected of it.
+  struct Expected {
+    std::vector<double> score, probability;  // the last not yet rounded
+    std::vector<double> roundings;           // how each numerator's may differ: a variance, relative to it
+    double sum_roundings = 0;                // of the sum and its inverse, relative
+  };
+  Expected expected(const Shadow* x, std::int64_t dx) const {
+    Expected e;
+    const std::size_t n = scores_.size();
+    double largest = -kInfinity;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double centre = nearest_half(profile_.elementwise_rounding, x[static_cast<std::int64_t>(i) * dx].centre());
+      e.score.push_back(std::clamp(centre, scores_[i].low, scores_[i].high));
+      largest = std::max(largest, e.score.back());
+    }
+    // All steps are one drawing of their roundings: what another drawing may differ by depends on how far the score
+    // is spread, and the largest, which all of them are compared with.
+    const double of_largest = half_spacing(std::abs(largest));
+    double largest_sigma = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      if (scores_[i].high >= largest)
+        largest_sigma = std::max(largest_sigma, spread_of(x[static_cast<std::int64_t>(i) * dx]));
+    SumEnd sum(profile_.reduce_sum, profile_.elementwise_rounding);
+    double roundings = 0, variance = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double sigma = std::hypot(spread_of(x[static_cast<std::int64_t>(i) * dx]), largest_sigma);
+      const double difference = rounded(e.score[i] - largest), numerator = table_exp(difference);
+      const double spacing = half_spacing(std::abs(difference));
+      const bool rounds = std::min(of_largest, half_spacing(std::abs(e.score[i]))) < spacing;
+      double relative = rounds ? single_drawn_variance(spacing, sigma) : 0;
+      if (numerator > 0 && numerator < 1)
+        relative += single_drawn_variance(half_spacing(numerator) / numerator, std::sqrt(sigma * sigma + relative));
+      const double of_numerator = numerator * std::sqrt(sigma * sigma + relative);
+      e.probability.push_back(numerator);
+      e.roundings.push_back(relative);
+      sum.add(numerator);
+      roundings += sum.drawn_variance(numerator, of_numerator);
+      variance += of_numerator * of_numerator;
+    }
+    const double total = std::max(1.0, rounded(sum.low())), inverse = rounded(1 / total);
+    for (double& p : e.probability) p *= inverse;
+    roundings = std::max(roundings, sum.last_rounding(roundings));
+    const double of_sum = std::sqrt(variance + roundings) / total;  // relative
+    e.sum_roundings = roundings / (total * total) + single_drawn_variance(half_spacing(inverse) / inverse, of_sum);
+    return e;
+  }
 
  private:
   double rounded(double x) const { return nearest_half(profile_.elementwise_rounding, x); }
@@ -111,61 +209,83 @@ void ShadowArithmetic::softmax(const Step& step, const In& x, const Out& out, Th
   emulator::Extents rows = x.shape, x_strides = x.strides, out_strides = out.strides;
   rows.rank = x_strides.rank = out_strides.rank = last;
   const RowLoop<2> loop(rows, {&x_strides, &out_strides});
-  emulator::for_each_row(pool, loop, 16, [&](const Row<2>& group) {
+  emulator::for_each_row(pool, loop, 16, [&](const emulator::Row<2>& group) {
     for (std::int64_t r = 0; r < group.count; ++r) {
-      const Shadow* a = x.data + group.offset[0] + r * group.step[0];
-      Shadow* b = out.data + group.offset[1] + r * group.step[1];
+      const std::int64_t from = group.offset[0] + r * group.step[0];
+      const SoftmaxRow row{x.data + from,       out.data + group.offset[1] + r * group.step[1], dx, dy, n,
+                           row_name(step, from)};
       if (from_tables())
-        softmax_from_tables(a, dx, b, dy, n);
+        softmax_from_tables(row);
       else
-        softmax_in_double(step.output.dtype, a, dx, b, dy, n);
+        softmax_in_double(step.output.dtype, row);
     }
   });
 }
 
-void ShadowArithmetic::softmax_from_tables(const Shadow* x, std::int64_t dx, Shadow* y, std::int64_t dy,
-                                           std::int64_t n) const {
+void ShadowArithmetic::softmax_from_tables(const SoftmaxRow& row) const {
+  const std::int64_t n = row.count;
   std::vector<Interval> scores(static_cast<std::size_t>(n));
-  double largest = -kInfinity, sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    scores[static_cast<std::size_t>(i)] = held_by_device(read(x[i * dx]));
-    largest = std::max(largest, x[i * dx].value);
-  }
-  for (std::int64_t i = 0; i < n; ++i) sum += std::exp(x[i * dx].value - largest);
+  for (std::int64_t i = 0; i < n; ++i) scores[static_cast<std::size_t>(i)] = held_by_device(read(row.score(i)));
   const TableSoftmax softmax(*model_.profile, std::move(scores));
+  const auto value = exact_softmax(n, [&](std::int64_t i) { return row.score(i).value; });
+  const auto centre = exact_softmax(n, [&](std::int64_t i) { return row.score(i).centre(); });
+  const TableSoftmax::Expected expected = softmax.expected(row.x, row.dx);
+  const auto of_expected =
+      exact_softmax(n, [&](std::int64_t i) { return expected.score[static_cast<std::size_t>(i)]; });
+  SoftmaxSpread spread(n, row.name);
+  double sum_variance = expected.sum_roundings;
   for (std::int64_t i = 0; i < n; ++i) {
-    const double p = std::exp(x[i * dx].value - largest) / sum;
-    const Interval device = softmax.probability(static_cast<std::size_t>(i));
-    Shadow& to = y[i * dy];
-    to = {p, std::max(p - device.low, device.high - p)};
-    if (to.bound > 0) to.bound += p * static_cast<double>(n + 8) * 0x1p-52;
+    const auto at = static_cast<std::size_t>(i);
+    spread.set(i, read(row.score(i)), expected.roundings[at]);
+    sum_variance += centre[at] == 0 ? 0 : centre[at] * centre[at] * spread.relative(i);
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const Interval device = softmax.probability(at);
+    Shadow to;
+    to.value = value[at];
+    spread.put(i, centre[at] + expected.probability[at] - of_expected[at], sum_variance, to);
+    to = stored_between(to, device.low, device.high, model_.profile->elementwise_rounding);
+    if (to.bound > 0) to.bound += to.value * static_cast<double>(n + 8) * 0x1p-52;
+    row.y[i * row.dy] = to;
   }
 }
 
 /// p_i = e^{x_i}/(e^{x_i} + Σ_{j≠i} e^{x_j}) grows with x_i and falls with every other score. With scores off by at
 /// most E, its range is reached at the ends: x_i + E_i with x_j − E_j, and x_i − E_i with x_j + E_j.
-void ShadowArithmetic::softmax_in_double(mil::DType dtype, const Shadow* a, std::int64_t dx, Shadow* b, std::int64_t dy,
-                                         std::int64_t n) const {
+void ShadowArithmetic::softmax_in_double(mil::DType dtype, const SoftmaxRow& row) const {
+  const std::int64_t n = row.count, dx = row.dx, dy = row.dy;
+  const Shadow* a = row.x;
+  Shadow* b = row.y;
   // Subtraction, exp, sum and division in double; the rounding to fp16 is the store's.
   const double evaluation = !model_.profile ? 0 : static_cast<double>(n + 8) * 0x1p-52;
-  double largest = -kInfinity, top = -kInfinity;  // of the scores, and of the ends of their intervals
+  double top = -kInfinity;  // of the ends of the scores' intervals
   bool overflow = false;
   for (std::int64_t i = 0; i < n; ++i) {
     const Shadow& s = a[i * dx];
-    largest = std::max(largest, s.value);
     top = std::max(top, s.value + s.bound);
     // −inf is as good as any very negative score; +inf makes the row meaningless.
     overflow = overflow || s.plus_infinity;
   }
   const auto high_end = [&](const Shadow& s) { return std::exp(s.value + s.bound - top); };
   const auto low_end = [&](const Shadow& s) { return s.minus_infinity ? 0.0 : std::exp(s.value - s.bound - top); };
-  double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += std::exp(a[i * dx].value - largest);
+  const auto value = exact_softmax(n, [&](std::int64_t i) { return row.score(i).value; });
+  SoftmaxSpread spread(n, row.name);
+  std::vector<double> centre;
+  double sum_variance = 0;
+  if (model_.profile) {
+    centre = exact_softmax(n, [&](std::int64_t i) { return row.score(i).centre(); });
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double p = centre[static_cast<std::size_t>(i)];
+      spread.set(i, row.score(i), 0);
+      sum_variance += p == 0 ? 0 : p * p * spread.relative(i);
+    }
+  }
   const std::vector<double> most = sums_of_others(n, [&](std::int64_t i) { return high_end(a[i * dx]); });
   const std::vector<double> least = sums_of_others(n, [&](std::int64_t i) { return low_end(a[i * dx]); });
   for (std::int64_t i = 0; i < n; ++i) {
     const Shadow& s = a[i * dx];
-    const double p = std::exp(s.value - largest) / sum;
+    const double p = value[static_cast<std::size_t>(i)];
     double high = 1, low = 0;
     if (std::isfinite(top)) {
       const double up = high_end(s), down = low_end(s);
@@ -175,8 +295,12 @@ void ShadowArithmetic::softmax_in_double(mil::DType dtype, const Shadow* a, std:
     const double bound = std::max({high - p, p - low, 0.0});
     // Rounding noise of these very formulas must not pass for a bound where nothing was uncertain.
     const bool certain = bound < 8 * 0x1p-52 * p;
-    Shadow y{p, (certain ? 0 : bound) + p * evaluation};
+    Shadow y;
+    y.value = p;
+    y.bound = (certain ? 0 : bound) + p * evaluation;
+    if (model_.profile) spread.put(i, centre[static_cast<std::size_t>(i)], sum_variance, y);
     y.plus_infinity = overflow;
+    if (overflow) y.variance = kUnknownVariance;
     b[i * dy] = stored(y, dtype);
   }
 }

@@ -139,7 +139,7 @@ TEST(Store, MarksWhatMayOverflowAndKeepsTheFiniteSide) {
 }
 
 TEST(Softmax, AScoreThatOverflowsToMinusInfinityIsHarmless) {
-  std::vector<Shadow> scores(64, Shadow{0, 0, false});
+  std::vector<Shadow> scores(64, Shadow{});
   scores[1] = {-65520, 8, false, true};
   const auto p = ieee("tensor<fp16, [4, 16]> a", kSoftmax, {scores});
   EXPECT_FALSE(p[0].plus_infinity);
@@ -163,7 +163,7 @@ TEST(Accumulator, IntegersDoNotRoundAndFractionsDo) {
       "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
       "tensor<fp32, [1, 1]> y = matmul(transpose_x = no, transpose_y = no, x = a, y = b)[name = string(\"y\")];\n";
   const std::string parameters = "tensor<fp32, [1, 8]> a, tensor<fp32, [8, 1]> b";
-  const std::vector<Shadow> whole(8, Shadow{3, 0, false}), part(8, Shadow{0.3, 0, false});
+  const std::vector<Shadow> whole(8, Shadow{3, 0}), part(8, Shadow{0.3, 0});
   // An fp32 result is stored with half a unit; what is left above it is the accumulator's share.
   const double store = 72 * 0x1p-24 + 0x1p-149;
   EXPECT_LE(ieee(parameters, body, {whole, whole}).front().bound, store);

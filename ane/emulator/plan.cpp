@@ -144,8 +144,35 @@ class Planner {
 
   void emit(const mil::Operation& operation, StepKind kind, Function function, std::vector<Operand> inputs,
             Operand output, int reduced = 0, const ConvParameters& conv = {}) {
-    plan_.steps.push_back(
-        {kind, function, std::move(inputs), std::move(output), reduced, conv, operation.result, operation.location});
+    Step step;
+    step.kind = kind;
+    step.function = function;
+    step.inputs = std::move(inputs);
+    step.output = std::move(output);
+    step.reduced = reduced;
+    step.conv = conv;
+    step.result = operation.result;
+    step.location = operation.location;
+    if (kind == StepKind::binary) relate(step);
+    plan_.steps.push_back(std::move(step));
+  }
+
+  /// Finds out whether one operand of a binary step is a function of the other.
+  void relate(Step& step) const {
+    if (same(step.inputs[0], step.inputs[1])) step.related = Function::cast;
+    for (std::size_t argument = 0; argument < 2; ++argument)
+      for (const Step& made : plan_.steps)
+        if (made.kind == StepKind::unary && same(made.output, step.inputs[1 - argument]) &&
+            same(made.inputs[0], step.inputs[argument])) {
+          step.related = made.function;
+          step.argument = argument;
+        }
+  }
+  static bool same(const Operand& a, const Operand& b) {
+    const auto equal = [](const Extents& x, const Extents& y) {
+      return x.rank == y.rank && std::equal(x.at.begin(), x.at.begin() + x.rank, y.at.begin());
+    };
+    return a.buffer == b.buffer && a.offset == b.offset && equal(a.shape, b.shape) && equal(a.strides, b.strides);
   }
 
   void plan_operation(const mil::Operation& operation) {

@@ -57,6 +57,10 @@ struct Step {
   Function function = Function::none;
   std::vector<Operand> inputs;
   Operand output;
+  /// Binary: one operand is this function of the other, inputs[argument]; cast when both are the same. Who follows
+  /// errors must know that they come from one place.
+  Function related = Function::none;
+  std::size_t argument = 0;
   int reduced = 0;
   ConvParameters conv;
   std::string result;  // SSA identifier, for messages and statistics
