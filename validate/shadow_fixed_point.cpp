@@ -73,7 +73,8 @@ inline PairSpread pair_spread(const Term& a, const Term& b) {
   const bool exact = a.grain * b.grain >= kUnit;
   const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
   const float of_kept = small && !exact ? rounding : 0.0F;
-  const float of_rounding = small ? 3 * kRoundingVariance : kRoundingVariance;
+  const bool drawn = small && a.bound + b.bound > 0;
+  const float of_rounding = drawn ? 2 * kRoundingVariance : kRoundingVariance;
   const bool undecided = a.least * b.least < kUnit && a.most * b.most >= kUnit;
   const float decided = kept && !exact ? of_rounding : 0.0F;
   return {kept ? of_kept : -product, undecided ? decided + product * product / 2 : decided};
