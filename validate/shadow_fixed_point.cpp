@@ -32,9 +32,6 @@ float exponent_power(double magnitude) {
   return std::max(std::bit_cast<float>(bits), 0x1p-14F);
 }
 
-/// An operand is expected within this many standard deviations: in a product of a billion pairs one is not.
-constexpr double kFar = 6;
-
 Term make_term(const Shadow& x) {
   const Interval held = held_by_device(x);
   const double most = std::max(std::abs(held.low), std::abs(held.high));
