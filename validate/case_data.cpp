@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/random.h"
+#include "validate/case_data_structured.h"
 
 namespace aneval::validate {
 namespace {
@@ -147,7 +148,8 @@ void scale_gradients(CaseData& data, double factor) {
 
 CaseData make_case_data(const Case& c, const ane::PackedLayout& layout) {
   if (!from_model(c.data)) {
-    CaseData data = c.data == DataKind::random ? random_data(c, layout) : exact_data(c, layout);
+    CaseData data = c.data == DataKind::exact ? exact_data(c, layout) : random_data(c, layout);
+    if (is_structured(c.data)) add_structure(c, data);
     scale_gradients(data, c.loss_scale);
     return data;
   }
