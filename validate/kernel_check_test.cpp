@@ -82,32 +82,6 @@ Case small_case(const std::string& kernel, DataKind data = DataKind::random) {
   return c;
 }
 
-// Linear blocks of integers, and attention that selects, leave nothing to round: the gate then demands equality.
-TEST(ExactCases, LeaveNothingToRoundInTheirBlocks) {
-  const std::map<std::string, std::vector<std::string>> blocks = {{"sdpaFwd", {"attn", "v", "xn"}},
-                                                                  {"woFwd", {"o"}},
-                                                                  {"ffnFused", {"h1", "h3"}},
-                                                                  {"ffnBwdW2t", {"dsilu"}},
-                                                                  {"ffnBwdW13t", {"dx_ffn"}},
-                                                                  {"wotBwd", {"da"}},
-                                                                  {"sdpaBwd1", {"dp"}},
-                                                                  {"qBwd", {"dx_q"}},
-                                                                  {"kvBwd", {"dx_kv"}},
-                                                                  {"sdpaBwd2", {"dq"}}};
-  for (const char* profile : {"ieee", "h13", "h16"}) {
-    const auto device = make_device(profile);
-    KernelChecker checker(options_for(*device));
-    for (const auto& [kernel, names] : blocks) {
-      const CaseResult result = checker.run(small_case(kernel, DataKind::exact));
-      for (const BlockJudgement& block : result.blocks) {
-        if (std::find(names.begin(), names.end(), block.block) == names.end()) continue;
-        EXPECT_EQ(block.exact_elements, block.channels * block.tokens)
-            << profile << ' ' << kernel << ' ' << block.block;
-      }
-    }
-  }
-}
-
 TEST(Defects, TheCyclicForwardHeadMapIsNamedWithItsKernelAndBlock) {
   const auto device = make_device();
   KernelChecker checker(options_for(*device));
