@@ -39,6 +39,16 @@ const std::vector<MetricName>& metric_names() {
       {"zero_fraction", "1", "outputs that are zero while the reference is not, of any size"},
       {"nan_count", "count", "outputs that are NaN"},
       {"inf_count", "count", "outputs that are infinite"},
+      // where a block's error comes from: rms of device - reference on the fp32 inputs and of its parts, which add up
+      // element by element; their rms values do not
+      {"error_total", "1", "rms of device - reference on the fp32 inputs: end to end"},
+      {"error_input", "1", "of it: rounding the inputs to fp16"},
+      {"error_constants", "1", "of it: rounding the program's constants to fp16"},
+      {"error_output_rounding", "1", "of it: rounding the result to fp16, which any fp16 output must lose"},
+      {"error_arithmetic", "1", "of it: the device's arithmetic, what none of the others is"},
+      {"error_left_out", "count", "elements that are not finite and so have no parts"},
+      {"reference_rms", "1", "rms of the reference on the fp32 inputs"},
+      {"excess", "1", "rms(device - reference) / rms of the reference's own fp16 rounding; `exact` when there is none"},
       // what a program's numbers mean for a chip
       {"acc_peak", "1", "largest |partial sum| of a matmul / 32768, where accumulators overflow"},
       {"headroom", "bits", "-log2(acc_peak)"},
