@@ -126,6 +126,17 @@ std::vector<Record> layer_rows(const RunContext& run, const LayerResult& result)
     row.item = tensor.tensor;
     add_metrics(rows, row, tensor.metrics);
   }
+  for (const ChainError& error : result.chain.errors) {
+    Record row = fact(base, "chain_step", static_cast<double>(error.place));
+    row.item = error.tensor;
+    row.text = error.step;
+    rows.push_back(row);
+    // Where the reference is zero nothing can be said relative to it.
+    add_value(rows, base, error.tensor, "chain_error", error.error / error.reference);
+    add_value(rows, base, error.tensor, "chain_own", error.own / error.reference);
+    add_value(rows, base, error.tensor, "chain_inherited", error.inherited / error.reference);
+  }
+  for (const CpuJudgement& step : result.chain.cpu) add_value(rows, base, step.tensor, "bound_ratio", step.worst_ratio);
   return rows;
 }
 
