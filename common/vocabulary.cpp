@@ -38,6 +38,8 @@ const std::vector<MetricName>& metric_names() {
       {"deviation_ratio", "1", "largest |error - expected error| in its standard deviations / what is allowed"},
       {"error_spread", "1", "R: root mean square of (error - expected error) / standard deviation; about 1"},
       {"spread_ratio", "1", "R / what is allowed"},
+      {"bound_histogram", "", "elements by error / derived bound, those with a bound of more than one number"},
+      {"deviation_histogram", "", "elements by |error - expected error| in its standard deviations"},
       {"predicted_error", "1", "root mean square of the error that the shadows expect"},
       {"reference_error", "1", "rms error of the fp32 reference / rms standard deviation of a device's"},
       {"underflow_fraction", "1", "outputs that are zero while |reference| >= 2^-24"},

@@ -107,6 +107,29 @@ TEST_F(SummaryTest, ShowsHeadroomDropsAndSlicesByLossScale) {
   EXPECT_THAT(text, Not(HasSubstr("| kvBwd | 3 |")));
 }
 
+TEST_F(SummaryTest, ShowsHowNearEachGateWasAndHowErrorsAreDistributed) {
+  add("woFwd", "o", "validate", "deviation_ratio", 0.61);
+  add("woFwd", "o", "validate", "error_spread", 0.98);
+  add("woFwd", "o", "validate", "error_spread", 1.02);
+  add("woFwd", "o", "validate", "spread_ratio", 0.78);
+  add("woFwd", "o", "validate", "reference_error", 1.5e-3);
+  const auto histogram = [&](const std::string& seed, const std::string& text) {
+    Record row = kernel_row("woFwd", "o", "validate", "max_abs", 0);
+    row.case_text += ";layer=" + seed;
+    row.metric = "deviation_histogram";
+    row.unit.clear();
+    row.value.reset();
+    row.text = text;
+    set_.add(row);
+  };
+  histogram("1", "0.5:30 1:10 more:0");
+  histogram("2", "0.5:40 1:20 more:0");
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("| woFwd | o | 1 | 0.96 | 0.61 | 0.98 | 1.02 | 0.78 | 1.5e-03 |"));
+  EXPECT_THAT(text, HasSubstr("| kernel | elements | ≤ 0.5 | ≤ 1 | more |"));
+  EXPECT_THAT(text, HasSubstr("| woFwd | 100 | 70 % | 30 % | – |"));
+}
+
 TEST_F(SummaryTest, WhatIsDegradedIsNamedAndNoFailure) {
   Record row = kernel_row("qBwd", "", "validate", "time", 1e6);
   row.status = Status::degraded;

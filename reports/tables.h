@@ -16,6 +16,9 @@ std::vector<Table> phase_tables(const SeriesMap& series);
 /// Errors of every kernel against the reference, the worst of its blocks and cases, one table per model. Models that
 /// were timed stand first; the others are folded.
 std::vector<Table> error_tables(const SeriesMap& series);
+/// Per kernel and block: the largest part of each gate's limit that any case reached, one table per model; and how
+/// errors are distributed against bounds and standard deviations.
+std::vector<Table> gate_tables(const SeriesMap& series);
 /// Time of a layer forward and backward, and the share of its steps.
 std::vector<Table> layer_tables(const SeriesMap& series);
 /// What the CPU does between kernels, conversions, and what the host can do.

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/names.h"
+
 namespace aneval::validate {
 namespace {
 
@@ -15,6 +17,19 @@ constexpr double kBiasRounding = 0x1p-22;
 bool has_spread(const Shadow& s) { return !s.straddles() && std::isfinite(s.sigma()); }
 
 }  // namespace
+
+void count(const Edges& edges, double value, Counts& counts) {
+  std::size_t at = 0;
+  while (at < edges.size() && !(value <= edges[at])) ++at;
+  ++counts[at];
+}
+
+std::string histogram_text(const Edges& edges, const Counts& counts) {
+  std::string text;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    text += (i > 0 ? " " : "") + (i < edges.size() ? number_text(edges[i]) : "more") + ":" + std::to_string(counts[i]);
+  return text;
+}
 
 double deviation_limit(std::int64_t elements) {
   return std::sqrt(2 * std::log(2 * static_cast<double>(std::max<std::int64_t>(elements, 1)) / kFalseAlarms));
@@ -48,7 +63,7 @@ double independent_errors(std::span<const Shadow> shadow) {
 SpreadJudgement judge_spread(std::span<const float> device, std::span<const double> reference,
                              std::span<const Shadow> shadow, double noise_relative, double noise_absolute) {
   SpreadJudgement judgement;
-  double squares = 0, predicted = 0;
+  double squares = 0, predicted = 0, references = 0;
   std::int64_t finite = 0;
   std::vector<double> deviations;
   for (std::size_t i = 0; i < reference.size(); ++i) {
@@ -56,6 +71,8 @@ SpreadJudgement judge_spread(std::span<const float> device, std::span<const doub
     if (!has_spread(s)) continue;
     const double sigma = s.sigma(), bias = static_cast<double>(s.bias);
     predicted += bias * bias + sigma * sigma;
+    references += reference[i] * reference[i];
+    if (sigma == 0 && s.centre() == 0 && std::abs(reference[i]) >= 0x1p-24) ++judgement.vanishing;
     ++finite;
     const double noise = noise_relative * std::abs(reference[i]) + noise_absolute + kBiasRounding * std::abs(bias);
     const double deviation = std::abs(static_cast<double>(device[i]) - reference[i] - bias) - noise;
@@ -70,6 +87,7 @@ SpreadJudgement judge_spread(std::span<const float> device, std::span<const doub
       ++judgement.elements;
       squares += z * z;
       deviations.push_back(z);
+      count(kDeviationEdges, z, judgement.deviations);
     }
     if (!(z <= judgement.largest)) {
       judgement.largest = std::isnan(z) ? std::numeric_limits<double>::infinity() : z;
@@ -83,7 +101,10 @@ SpreadJudgement judge_spread(std::span<const float> device, std::span<const doub
     judgement.rms = std::sqrt(squares / static_cast<double>(judgement.elements));
     judgement.rms_limit = spread_limit(judgement.independent);
   }
-  if (finite > 0) judgement.predicted_error = std::sqrt(predicted / static_cast<double>(finite));
+  if (finite > 0) {
+    judgement.predicted_error = std::sqrt(predicted / static_cast<double>(finite));
+    judgement.reference_rms = std::sqrt(references / static_cast<double>(finite));
+  }
   return judgement;
 }
 

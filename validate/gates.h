@@ -11,8 +11,10 @@
 //               where elements share errors.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "validate/shadow.h"
 
@@ -28,6 +30,15 @@ double deviation_limit(std::int64_t elements);
 /// Limit of R for `independent` errors (1 or more).
 double spread_limit(double independent);
 
+/// Counts of elements by the largest value they may have; the last takes all others.
+using Counts = std::array<std::int64_t, 10>;
+using Edges = std::array<double, 9>;
+inline constexpr Edges kDeviationEdges = {0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6};              // of |z|
+inline constexpr Edges kBoundEdges = {0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1};  // of |e|/E
+void count(const Edges& edges, double value, Counts& counts);
+/// "0.5:12 1:7 … more:0", as records carry it.
+std::string histogram_text(const Edges& edges, const Counts& counts);
+
 struct SpreadJudgement {
   std::int64_t elements = 0;    // that have a spread and were judged
   std::int64_t known = 0;       // whose device value is known
@@ -36,8 +47,12 @@ struct SpreadJudgement {
   double largest = 0;           // |z|; infinite for a known one that differs
   double limit = 0;             // k
   double rms = 0, rms_limit = 0;
-  double independent = 0;      // n
-  double predicted_error = 0;  // rms of the expected error: sqrt(mean(B² + σ²)), all elements that are surely finite
+  double independent = 0;  // n
+  Counts deviations{};     // of |z|
+  // Over all elements that are surely finite, whatever the device did:
+  double predicted_error = 0;  // rms of the expected error, sqrt(mean(B² + σ²))
+  double reference_rms = 0;
+  std::int64_t vanishing = 0;  // surely zero, though fp16 could hold them
 
   bool holds() const { return violations == 0 && rms <= rms_limit; }
 };

@@ -45,6 +45,7 @@ void note(Comparison& comparison, std::size_t i, std::int64_t tokens, double got
     ratio = 0;
   else if (bound > 0 && !std::isnan(error))
     ratio = error / (bound + noise);
+  if (bound >= kSingleNumberBound) count(kBoundEdges, ratio, comparison.ratios);
   if (!inside) {
     comparison.holds = false;
     ++comparison.violations;
@@ -154,6 +155,12 @@ void conclude(BlockJudgement& j) {
          fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens));
   else if (std::string lost = mostly_lost(j.metrics); !lost.empty())
     fail(Status::degraded, Gate::none, 0, std::move(lost));
+  else if ((j.spread.reference_rms > 0 && j.spread.predicted_error > 0.1 * j.spread.reference_rms) ||
+           j.spread.vanishing * 100 > j.channels * j.tokens)  // what this device was spared
+    fail(Status::degraded, Gate::none, 0,
+         fmt::format("the error to be expected is {:.2g} % of the reference's rms, and {} of {} elements vanish",
+                     100 * j.spread.predicted_error / j.spread.reference_rms, j.spread.vanishing,
+                     j.channels * j.tokens));
 }
 
 }  // namespace aneval::validate

@@ -37,6 +37,7 @@ struct Comparison {
   bool holds = true;
   Worst worst;
   std::int64_t violations = 0;
+  Counts ratios{};  // of |got − expected| / bound, of elements whose bound leaves more than one number
 };
 
 struct BlockJudgement {

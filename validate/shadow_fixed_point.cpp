@@ -7,9 +7,10 @@
 //   dropped       |0 − a·b| = |a·b|
 //   either        the larger of the two, where the exponents that the operands' intervals allow do not decide
 //
-// What is dropped is a bias, −a·b. A rounding is uniform within ±2^-17, of variance 2^-32/12, unless the product is but
-// a few units: then it is what it is at the expected operands, and three times the variance stands for operands that
-// lie elsewhere.
+// What is dropped is a bias, −a·b. A rounding is uniform within ±2^-17, of variance 2^-32/12. Between certain operands
+// it is what it is, a bias as well (the variance stays: the same products come again and again, and chips may differ);
+// also where the product is but a few units, with twice the variance, the difference of two roundings. Where the
+// operands may well lie so that the other happens, half of (a·b)² joins the variance.
 //
 // The sum itself is exact in any order until it overflows. Partial sums go in the order of k, from the bias on: as long
 // as Σ(|a·b| + bounds) stays below 32768 none can reach it; otherwise the range of each is followed.
@@ -52,9 +53,12 @@ Term make_term(const Shadow& x) {
   return term;
 }
 
-/// A product of this many units or more is rounded like any number.
+/// An uncertain product of this many units or more is rounded like any number.
 constexpr float kSmall = 8 * kUnit;
-/// Added to a small number and taken away again, leaves a multiple of 2^-16: the distance of floats in [2^7, 2^8).
+/// Products of 22 bits from here on are multiples of the unit.
+constexpr float kLarge = 64;
+/// Added to a number below kLarge and taken away again, leaves a multiple of 2^-16: the distance of floats in
+/// [2^7, 2^8).
 constexpr float kRoundToUnit = 0x1.8p7F;
 /// Ties are rounded away from zero; nothing else of 22 significant bits comes across one.
 constexpr float kOffTies = 1 + 0x1p-22F;
@@ -66,12 +70,12 @@ struct PairSpread {
 };
 inline PairSpread pair_spread(const Term& a, const Term& b) {
   const float product = a.centre * b.centre, magnitude = product < 0 ? -product : product;
-  const bool kept = a.power * b.power >= kUnit, small = magnitude < kSmall;
-  const bool exact = a.grain * b.grain >= kUnit;
+  const bool certain = a.grain > kNoGrain && b.grain > kNoGrain;
+  const bool kept = a.power * b.power >= kUnit, exact = a.grain * b.grain >= kUnit;
+  const bool drawn = magnitude < (certain ? kLarge : kSmall);
   const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
-  const float of_kept = small && !exact ? rounding : 0.0F;
-  const bool drawn = small && a.bound + b.bound > 0;
-  const float of_rounding = drawn ? 2 * kRoundingVariance : kRoundingVariance;
+  const float of_kept = drawn && !exact ? rounding : 0.0F;
+  const float of_rounding = drawn && !certain ? 2 * kRoundingVariance : kRoundingVariance;
   const bool undecided = a.least * b.least < kUnit && a.most * b.most >= kUnit;
   const float decided = kept && !exact ? of_rounding : 0.0F;
   return {kept ? of_kept : -product, undecided ? decided + product * product / 2 : decided};

@@ -1,10 +1,12 @@
 // What the rules of the error shadows share: how an interval is stored in fp16, and small arithmetic.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "validate/half_interval.h"
 #include "validate/shadow.h"
@@ -34,6 +36,20 @@ inline void add_shared(Shadow& z, float amount, std::uint32_t row) {
     z.row = row;
   } else {
     z.variance += amount * amount;
+  }
+}
+
+/// Puts numbers that are the same number into groups: equal exact values have equal errors (repeated tokens, tied
+/// scores), which add up as they are and not as squares. Calls visit(first, count) with `order` sorted so that
+/// order[first … first + count) is one group.
+template <class Value, class Visit>
+void for_each_group(std::vector<std::int32_t>& order, const Value& value, const Visit& visit) {
+  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return value(a) < value(b); });
+  for (std::size_t first = 0; first < order.size();) {
+    std::size_t end = first + 1;
+    while (end < order.size() && value(order[end]) == value(order[first])) ++end;
+    visit(first, end - first);
+    first = end;
   }
 }
 

@@ -175,6 +175,9 @@ struct ProductRule {
   }
 };
 
+/// How the fixed-point accumulator rounds one product of uncertain operands: two drawings within its unit.
+inline constexpr double kProductRounding = 0x1p-32 / 6;
+
 void fixed_point_shadows(const ProductRule& rule);
 void four_lane_shadows(const ProductRule& rule);
 

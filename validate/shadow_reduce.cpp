@@ -5,6 +5,7 @@
 // give the device's sum itself, and E is what it really is off by. fp32 has no order: γ_{n−1}·Σ|x|.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "validate/shadow.h"
 #include "validate/shadow_parts.h"
@@ -21,13 +22,17 @@ namespace {
 
 /// Bias and variance of a sum: terms' own errors add up as squares, what they share adds up as such.
 struct SumSpread {
-  Shadow sum;
+  struct Term {
+    double value, sigma;
+  };
+  std::vector<Term> spread_terms;
   double centre = 0, variance = 0;
   std::uint32_t row = 0;
   double shared = 0;
 
   void add(const Shadow& term) {
     centre += term.centre();
+    if (term.variance != 0) spread_terms.push_back({term.value, std::sqrt(static_cast<double>(term.variance))});
     variance += static_cast<double>(term.variance);
     if (term.shared == 0) return;
     if (shared == 0) row = term.row;
@@ -38,7 +43,14 @@ struct SumSpread {
       variance += amount * amount;
   }
   /// To the sum `to`, whose value is set; `systematic` is what the device's way of adding adds.
-  void put(Shadow& to, double systematic, double more_variance) const {
+  void put(Shadow& to, double systematic, double more_variance) {
+    // What squares leave out of terms that are equal.
+    std::sort(spread_terms.begin(), spread_terms.end(), [](const Term& a, const Term& b) { return a.value < b.value; });
+    for (std::size_t i = 0, begin = 0; i < spread_terms.size(); ++i) {
+      if (spread_terms[i].value != spread_terms[begin].value) begin = i;
+      // Covariances with those of the group before it.
+      variance += 2 * static_cast<double>(i - begin) * spread_terms[begin].sigma * spread_terms[i].sigma;
+    }
     to.bias = static_cast<float>(centre + systematic - to.value);
     to.variance = static_cast<float>(variance + more_variance);
     to.shared = static_cast<float>(shared);

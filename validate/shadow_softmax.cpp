@@ -64,6 +64,20 @@ class SoftmaxSpread {
         (variance <= 1 ? std::expm1(variance) : static_cast<double>(kUnknownVariance)) + roundings;
   }
   double relative(std::int64_t i) const { return relative_[static_cast<std::size_t>(i)]; }
+  /// Of Σe, relative to it: (Σp)²·U over scores that are equal.
+  template <class Score>
+  double of_sum(const std::vector<double>& p, const Score& score) const {
+    std::vector<std::int32_t> order;
+    for (std::size_t i = 0; i < p.size(); ++i)
+      if (p[i] != 0 && relative_[i] != 0) order.push_back(static_cast<std::int32_t>(i));
+    double variance = 0;
+    for_each_group(order, score, [&](std::size_t first, std::size_t count) {
+      double share = 0;
+      for (std::size_t i = first; i < first + count; ++i) share += p[static_cast<std::size_t>(order[i])];
+      variance += share * share * relative(order[first]);
+    });
+    return variance;
+  }
 
   /// Writes the spread of p_i: `expected` is its centre, `sum_variance` that of the whole sum, relative.
   void put(std::int64_t i, double expected, double sum_variance, Shadow& to) const {
@@ -233,12 +247,10 @@ void ShadowArithmetic::softmax_from_tables(const SoftmaxRow& row) const {
   const auto of_expected =
       exact_softmax(n, [&](std::int64_t i) { return expected.score[static_cast<std::size_t>(i)]; });
   SoftmaxSpread spread(n, row.name);
-  double sum_variance = expected.sum_roundings;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    spread.set(i, read(row.score(i)), expected.roundings[at]);
-    sum_variance += centre[at] == 0 ? 0 : centre[at] * centre[at] * spread.relative(i);
-  }
+  for (std::int64_t i = 0; i < n; ++i)
+    spread.set(i, read(row.score(i)), expected.roundings[static_cast<std::size_t>(i)]);
+  const double sum_variance =
+      expected.sum_roundings + spread.of_sum(centre, [&](std::int64_t i) { return row.score(i).value; });
   for (std::int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const Interval device = softmax.probability(at);
@@ -275,11 +287,8 @@ void ShadowArithmetic::softmax_in_double(mil::DType dtype, const SoftmaxRow& row
   double sum_variance = 0;
   if (model_.profile) {
     centre = exact_softmax(n, [&](std::int64_t i) { return row.score(i).centre(); });
-    for (std::int64_t i = 0; i < n; ++i) {
-      const double p = centre[static_cast<std::size_t>(i)];
-      spread.set(i, row.score(i), 0);
-      sum_variance += p == 0 ? 0 : p * p * spread.relative(i);
-    }
+    for (std::int64_t i = 0; i < n; ++i) spread.set(i, row.score(i), 0);
+    sum_variance = spread.of_sum(centre, [&](std::int64_t i) { return row.score(i).value; });
   }
   const std::vector<double> most = sums_of_others(n, [&](std::int64_t i) { return high_end(a[i * dx]); });
   const std::vector<double> least = sums_of_others(n, [&](std::int64_t i) { return low_end(a[i * dx]); });

