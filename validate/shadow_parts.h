@@ -53,6 +53,31 @@ void for_each_group(std::vector<std::int32_t>& order, const Value& value, const 
   }
 }
 
+/// Variance of a sum of errors, of which those that belong to equal values are one error.
+class RepeatedErrors {
+ public:
+  void add(double value, double variance) {
+    if (variance != 0) errors_.push_back({value, std::sqrt(variance)});
+  }
+  double variance() {
+    std::sort(errors_.begin(), errors_.end(), [](const Error& a, const Error& b) { return a.value < b.value; });
+    double sum = 0, sigma = 0;
+    for (std::size_t i = 0; i < errors_.size(); ++i) {
+      sigma += errors_[i].sigma;
+      if (i + 1 < errors_.size() && errors_[i + 1].value == errors_[i].value) continue;
+      sum += sigma * sigma;
+      sigma = 0;
+    }
+    return sum;
+  }
+
+ private:
+  struct Error {
+    double value, sigma;
+  };
+  std::vector<Error> errors_;
+};
+
 /// A name for what the elements made from one element of a step's operand have in common.
 inline std::uint32_t row_name(const emulator::Step& step, std::int64_t element) {
   const auto seed = static_cast<std::uint32_t>(step.output.buffer + 1) * 0x9E3779B1U;

@@ -22,17 +22,15 @@ namespace {
 
 /// Bias and variance of a sum: terms' own errors add up as squares, what they share adds up as such.
 struct SumSpread {
-  struct Term {
-    double value, sigma;
-  };
-  std::vector<Term> spread_terms;
-  double centre = 0, variance = 0;
+  RepeatedErrors errors;
+  double centre = 0, variance = 0;  // of the terms so far, as if all were independent
+  double of_rows = 0;               // of what other rows share
   std::uint32_t row = 0;
   double shared = 0;
 
   void add(const Shadow& term) {
     centre += term.centre();
-    if (term.variance != 0) spread_terms.push_back({term.value, std::sqrt(static_cast<double>(term.variance))});
+    errors.add(term.value, static_cast<double>(term.variance));
     variance += static_cast<double>(term.variance);
     if (term.shared == 0) return;
     if (shared == 0) row = term.row;
@@ -40,19 +38,12 @@ struct SumSpread {
     if (term.row == row)
       shared += amount;
     else
-      variance += amount * amount;
+      of_rows += amount * amount;
   }
   /// To the sum `to`, whose value is set; `systematic` is what the device's way of adding adds.
   void put(Shadow& to, double systematic, double more_variance) {
-    // What squares leave out of terms that are equal.
-    std::sort(spread_terms.begin(), spread_terms.end(), [](const Term& a, const Term& b) { return a.value < b.value; });
-    for (std::size_t i = 0, begin = 0; i < spread_terms.size(); ++i) {
-      if (spread_terms[i].value != spread_terms[begin].value) begin = i;
-      // Covariances with those of the group before it.
-      variance += 2 * static_cast<double>(i - begin) * spread_terms[begin].sigma * spread_terms[i].sigma;
-    }
     to.bias = static_cast<float>(centre + systematic - to.value);
-    to.variance = static_cast<float>(variance + more_variance);
+    to.variance = static_cast<float>(errors.variance() + of_rows + more_variance);
     to.shared = static_cast<float>(shared);
     to.row = row;
   }
@@ -62,6 +53,7 @@ struct SumSpread {
 struct SumEnds {
   SumEnd low, high, centre;
   SumSpread spread;
+  RepeatedErrors of_roundings;  // equal terms are rounded alike
   Shadow total;
   double exact = 0, roundings = 0;  // the sum of what `centre` added up; how other roundings on its way may differ
   emulator::Rounding rounding;
@@ -75,7 +67,7 @@ struct SumEnds {
         sticky(profile.specials == emulator::Specials::ieee) {}
 
   /// Not less than of the last rounding alone.
-  double all_roundings() const { return std::max(roundings, centre.last_rounding(roundings)); }
+  double all_roundings() { return std::max(of_roundings.variance(), centre.last_rounding(roundings)); }
 
   void add(const Shadow& term) {
     const Interval held = held_by_device(term);
@@ -85,7 +77,9 @@ struct SumEnds {
     const double expected = std::clamp(nearest_half(rounding, term.centre()), held.low, held.high);
     centre.add(expected);
     exact += expected;
-    roundings += centre.drawn_variance(expected, term.sigma(), std::sqrt(spread.variance + roundings));
+    const double drawn = centre.drawn_variance(expected, term.sigma(), std::sqrt(spread.variance + roundings));
+    roundings += drawn;
+    of_roundings.add(expected, drawn);
     spread.add(term);
     if (!sticky) return;
     total.plus_infinity = total.plus_infinity || term.plus_infinity || high.high() >= kBeyondHalf;

@@ -156,6 +156,7 @@ class TableSoftmax {
       if (scores_[i].high >= largest)
         largest_sigma = std::max(largest_sigma, spread_of(x[static_cast<std::int64_t>(i) * dx]));
     SumEnd sum(profile_.reduce_sum, profile_.elementwise_rounding);
+    RepeatedErrors of_roundings;
     double roundings = 0, variance = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const double sigma = std::hypot(spread_of(x[static_cast<std::int64_t>(i) * dx]), largest_sigma);
@@ -169,12 +170,14 @@ class TableSoftmax {
       e.probability.push_back(numerator);
       e.roundings.push_back(relative);
       sum.add(numerator);
-      roundings += sum.drawn_variance(numerator, of_numerator, std::sqrt(variance + roundings));
+      const double rounding = sum.drawn_variance(numerator, of_numerator, std::sqrt(variance + roundings));
+      roundings += rounding;
+      of_roundings.add(numerator, rounding);
       variance += of_numerator * of_numerator;
     }
     const double total = std::max(1.0, rounded(sum.low())), inverse = rounded(1 / total);
     for (double& p : e.probability) p *= inverse;
-    roundings = std::max(roundings, sum.last_rounding(roundings));
+    roundings = std::max(of_roundings.variance(), sum.last_rounding(roundings));
     const double of_sum = std::sqrt(variance + roundings) / total;  // relative
     e.sum_roundings = roundings / (total * total) + single_drawn_variance(half_spacing(inverse) / inverse, of_sum);
     return e;

@@ -1,5 +1,8 @@
 #include "validate/shadow_spread.h"
 
+#include <bit>
+#include <cmath>
+
 #include "ane/emulator/matrix_product.h"
 #include "validate/shadow_parts.h"
 
@@ -21,8 +24,9 @@ struct ProductSpread::Operand {
   Floats value, centre, bias, variance, shared;
   std::vector<std::uint32_t> names;  // per line across k
   bool any_bias = false, any_variance = false, any_shared = false;
-  /// Per line across k, the k of numbers that have a spread and are equal: {k, k, …} of two or more.
+  /// Per batch, the k at which all numbers across k are equal: {k, k, …} of two or more.
   std::vector<std::vector<std::vector<std::int32_t>>> repeated;
+  bool any_repeated = false;
 
   TensorView<const float> view(const Floats& of) const {
     return {of.data(), shape, emulator::contiguous_strides(shape)};
@@ -52,27 +56,31 @@ void name_lines(const ShadowArithmetic::In& x, int line, int depth, Spread& spre
   spread.any_variance = true;
 }
 
-/// Finds equal numbers of a line; leaves `repeated` empty when there are none at all.
 void find_repeated(const ShadowArithmetic::In& x, int line, int depth, Spread& spread) {
   const std::int64_t lines = x.shape[line], steps = x.shape[depth];
-  bool any = false;
-  std::vector<std::int32_t> order;
-  spread.repeated.resize(static_cast<std::size_t>(x.batches() * lines));
-  for (std::int64_t at = 0; at < x.batches() * lines; ++at) {
-    const Shadow* from = x.matrix(at / lines) + at % lines * x.strides[line];
-    order.clear();
-    for (std::int64_t k = 0; k < steps; ++k)
-      if (from[k * x.strides[depth]].variance != 0) order.push_back(static_cast<std::int32_t>(k));
+  std::vector<std::uint64_t> hashes(static_cast<std::size_t>(steps));
+  for (std::int64_t batch = 0; batch < x.batches(); ++batch) {
+    std::vector<std::int32_t> order;
+    for (std::int64_t k = 0; k < steps; ++k) {
+      std::uint64_t hash = 0;
+      for (std::int64_t at = 0; at < lines; ++at) {
+        const double value = x.matrix(batch)[at * x.strides[line] + k * x.strides[depth]].value;
+        hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x9E3779B97F4A7C15U;
+        hash ^= hash >> 29U;
+      }
+      hashes[static_cast<std::size_t>(k)] = hash;
+      order.push_back(static_cast<std::int32_t>(k));
+    }
+    auto& groups = spread.repeated.emplace_back();
     for_each_group(
-        order, [&](std::int64_t k) { return from[k * x.strides[depth]].value; },
+        order, [&](std::int32_t k) { return hashes[static_cast<std::size_t>(k)]; },
         [&](std::size_t first, std::size_t count) {
           if (count < 2) return;
-          any = true;
+          spread.any_repeated = true;
           const auto begin = order.begin() + static_cast<std::ptrdiff_t>(first);
-          spread.repeated[static_cast<std::size_t>(at)].emplace_back(begin, begin + static_cast<std::ptrdiff_t>(count));
+          groups.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(count));
         });
   }
-  if (!any) spread.repeated.clear();
 }
 
 Spread take_apart(const ShadowArithmetic::In& x, int line, int depth) {
@@ -97,26 +105,27 @@ Spread take_apart(const ShadowArithmetic::In& x, int line, int depth) {
     }
   }
   if (spread.any_shared) name_lines(x, line, depth, spread);
-  if (spread.any_variance) find_repeated(x, line, depth, spread);
   return spread;
 }
 
-/// What squares leave out of equal numbers' errors: for each group of k, V·((Σm)² − Σm²), m the other operand's numbers
-/// at these k, and `rounding`·(n² − n) for n equal ones. `other(k)` gives them for one element of the result.
-template <class Variance, class Other>
-double covariance_of_repeated(const std::vector<std::vector<std::int32_t>>& groups, const Variance& variance,
-                              const Other& other, double rounding) {
+/// What ΣV leaves out of errors that come more than once, per group of k: (Σ√V)² − ΣV, times m², the other operand's
+/// number; and `rounding`·(n² − n) for n equal products.
+template <class Number>
+double covariance_of_repeated(const std::vector<std::vector<std::int32_t>>& groups, const Number& variance,
+                              const Number& centre, const Number& other, double rounding) {
   double sum = 0;
   for (const auto& group : groups) {
-    const double first = other(group.front());
-    double total = 0, squares = 0, equal = 0;
+    const double m = other(group.front());
+    double sigmas = 0, variances = 0, equal = 0, first = 0;
     for (const std::int32_t k : group) {
-      const double m = other(k);
-      total += m;
-      squares += m * m;
-      equal += m == first ? 1 : 0;
+      const double v = variance(k);
+      sigmas += std::sqrt(v);
+      variances += v;
+      if (v == 0) continue;  // keys that a query may not see, or what is known
+      if (equal == 0) first = centre(k);
+      equal += centre(k) == first ? 1 : 0;
     }
-    sum += variance(group.front()) * (total * total - squares) + rounding * (equal * equal - equal);
+    sum += (sigmas * sigmas - variances) * m * m + rounding * (equal * equal - equal);
   }
   return sum;
 }
@@ -145,7 +154,9 @@ Floats squares_of(const Floats& values) {
 ProductSpread::ProductSpread(const In& x, const In& y, double squares, double rounding, ThreadPool* pool)
     : rows_(x.shape[x.shape.rank - 2]), columns_(y.shape[y.shape.rank - 1]) {
   const int last = x.shape.rank - 1;
-  const Spread a = take_apart(x, last - 1, last), b = take_apart(y, last, last - 1);
+  Spread a = take_apart(x, last - 1, last), b = take_apart(y, last, last - 1);
+  if (a.any_variance) find_repeated(y, last, last - 1, b);
+  if (b.any_variance) find_repeated(x, last - 1, last, a);
   if (a.any_bias) add_product(a.view(a.bias), b.view(b.centre), bias_, pool);
   if (b.any_bias) add_product(a.view(a.value), b.view(b.bias), bias_, pool);
   if (a.any_variance || b.any_variance || squares > 0) {
@@ -161,35 +172,33 @@ ProductSpread::ProductSpread(const In& x, const In& y, double squares, double ro
       add_product(a.view(square_a), b.view(variance), variance_, pool);
     }
   }
-  if (!a.repeated.empty() || !b.repeated.empty()) add_repeated(a, b, rounding, pool);
+  if (a.any_variance && b.any_repeated) add_repeated(a, b, true, rounding, pool);
+  if (b.any_variance && a.any_repeated) add_repeated(a, b, false, rounding, pool);
   if (a.any_shared) add_product(a.view(a.shared), b.view(b.centre), shared_x_, pool);
   if (b.any_shared) add_product(a.view(a.centre), b.view(b.shared), shared_y_, pool);
   names_x_ = a.names;
   names_y_ = b.names;
 }
 
-void ProductSpread::add_repeated(const Spread& a, const Spread& b, double rounding, ThreadPool* pool) {
-  const std::int64_t depth = a.shape[a.shape.rank - 1],
-                     batches = static_cast<std::int64_t>(variance_.size()) / (rows_ * columns_);
+void ProductSpread::add_repeated(const Spread& a, const Spread& b, bool of_x, double rounding, ThreadPool* pool) {
+  const std::int64_t depth = a.shape[a.shape.rank - 1];
+  const std::int64_t batches = static_cast<std::int64_t>(variance_.size()) / (rows_ * columns_);
   parallel_for(pool, batches * rows_, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t line = begin; line < end; ++line) {
-      const float *left = a.centre.data() + line * depth, *left_variance = a.variance.data() + line * depth;
-      for (std::int64_t column = 0; column < columns_; ++column) {
-        const std::int64_t first = line / rows_ * depth * columns_ + column;
-        const auto number = [](float value) { return static_cast<double>(value); };
-        double more = 0;
-        if (!a.repeated.empty())
-          more += covariance_of_repeated(
-              a.repeated[static_cast<std::size_t>(line)], [&](std::int32_t k) { return number(left_variance[k]); },
-              [&](std::int32_t k) { return number(b.centre[static_cast<std::size_t>(first + k * columns_)]); },
-              rounding);
-        if (!b.repeated.empty())
-          more += covariance_of_repeated(
-              b.repeated[static_cast<std::size_t>(line / rows_ * columns_ + column)],
-              [&](std::int32_t k) { return number(b.variance[static_cast<std::size_t>(first + k * columns_)]); },
-              [&](std::int32_t k) { return number(left[k]); }, rounding);
+      const std::int64_t batch = line / rows_;
+      const auto& groups = (of_x ? b : a).repeated[static_cast<std::size_t>(batch)];
+      for (std::int64_t column = 0; column < columns_ && !groups.empty(); ++column) {
+        const std::int64_t first = batch * depth * columns_ + column;
+        const auto number = [&](const Floats& of_left, const Floats& of_right, bool left) {
+          return [&of_left, &of_right, left, at_left = line * depth, first, this](std::int32_t k) {
+            return static_cast<double>(left ? of_left[static_cast<std::size_t>(at_left + k)]
+                                            : of_right[static_cast<std::size_t>(first + k * columns_)]);
+          };
+        };
         float& variance = variance_[static_cast<std::size_t>(line * columns_ + column)];
-        variance = std::max(variance + static_cast<float>(more), 0.0F);
+        variance += static_cast<float>(covariance_of_repeated(groups, number(a.variance, b.variance, of_x),
+                                                              number(a.centre, b.centre, of_x),
+                                                              number(a.centre, b.centre, !of_x), rounding));
       }
     }
   });

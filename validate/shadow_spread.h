@@ -3,9 +3,11 @@
 //   B_c = Σ (m_a·m_b − a·b)      V_c = Σ (V_a·(m_b² + V_b) + m_a²·V_b)      T_c = Σ T_a·m_b
 //
 // T_c where all elements along k name the same row (probabilities times values); where each has a row of its own (the
-// transposed product) their rows' errors are independent, and T_a² joins V_a. Numbers along k that are equal have equal
-// errors: V·(Σm)² over them, in place of V·Σm². If what they are multiplied with is equal too, so is how the
-// accumulator rounds the products.
+// transposed product) their rows' errors are independent, and T_a² joins V_a.
+//
+// Tokens that come again bring the same errors again. Where whole rows of y along k are equal, the errors of what they
+// are multiplied with may be one error: (Σ√V)² in place of ΣV over such k, and likewise for y's errors where columns of
+// x are equal. If the products are equal altogether, so is how the accumulator rounds them.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,7 @@ class ProductSpread {
   struct Operand;  // taken apart
 
  private:
-  void add_repeated(const Operand& a, const Operand& b, double rounding, ThreadPool* pool);
+  void add_repeated(const Operand& a, const Operand& b, bool of_x, double rounding, ThreadPool* pool);
 
   std::int64_t rows_, columns_;
   std::vector<float> bias_, variance_, shared_x_, shared_y_;  // empty: all zero
