@@ -9,6 +9,7 @@
 #include "cli/mil_check.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
+#include "validate/defects.h"
 #include "validate/suites.h"
 
 namespace aneval::cli {
@@ -66,15 +67,20 @@ void list_benchmarks() {
   for (const bench::Benchmark& benchmark : bench::all_benchmarks(options)) fmt::print("{}\n", benchmark.name);
 }
 
+void list_defects() {
+  for (const validate::Defect& defect : validate::defect_catalogue())
+    fmt::print("{:<24} {:<11} {}\n", defect.name, validate::mechanism_name(defect.mechanism), defect.summary);
+}
+
 void list_checks() { print_checks(); }
 
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  static const std::map<std::string, void (*)()> lists = {{"kernels", list_kernels},       {"models", list_models},
-                                                          {"variants", list_variants},     {"profiles", list_profiles},
-                                                          {"benchmarks", list_benchmarks}, {"cases", list_cases},
-                                                          {"checks", list_checks},         {"metrics", list_metrics}};
+  static const std::map<std::string, void (*)()> lists = {
+      {"kernels", list_kernels},   {"models", list_models},         {"variants", list_variants},
+      {"profiles", list_profiles}, {"benchmarks", list_benchmarks}, {"cases", list_cases},
+      {"defects", list_defects},   {"checks", list_checks},         {"metrics", list_metrics}};
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
     for (const auto& [name, list] : lists) all.push_back(name);
