@@ -88,6 +88,8 @@ std::vector<PlanStep> backward_steps(const Variant& variant) {
 
 }  // namespace
 
+std::string PlanStep::name() const { return is_kernel() ? kernel : std::string(cpu_op_name(cpu)); }
+
 std::vector<std::string> LayerPlan::kernels() const {
   std::vector<std::string> names;
   for (const auto* steps : {&forward, &backward})
@@ -98,7 +100,7 @@ std::vector<std::string> LayerPlan::kernels() const {
 }
 
 std::string_view cpu_op_name(CpuOp op) {
-  constexpr std::array<std::string_view, 11> names = {
+  constexpr std::array<std::string_view, kCpuOps> names = {
       "rmsnorm", "rmsnorm_backward", "residual",     "add",          "residual_scale", "silu_backward",
       "tile_kv", "reduce_kv",        "rope_inverse", "unfold_scale", "weight_gradient"};
   return names.at(static_cast<std::size_t>(op));

@@ -5,6 +5,7 @@
 // gradients; weights wq … rms_ffn; weight gradients dwq … drms_ffn.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,7 @@ enum class CpuOp {
   unfold_scale,      // dq -> dq/sqrt(h): the gradient of the unscaled query, for dwq (folded score scale)
   weight_gradient,   // dout, act -> dw accumulated
 };
+inline constexpr std::size_t kCpuOps = 11;
 
 /// A kernel or a CPU operation. Kernel inputs are (slot, tensor), outputs (block, tensor); blocks nobody reads are left
 /// out. CPU operands go by position.
@@ -37,6 +39,8 @@ struct PlanStep {
   std::vector<std::pair<std::string, std::string>> inputs, outputs;
 
   bool is_kernel() const { return !kernel.empty(); }
+  /// The kernel or the operation.
+  std::string name() const;
 };
 
 struct LayerPlan {

@@ -1,10 +1,7 @@
 #include "ane/layer_runner.h"
 
 #include <chrono>
-#include <cmath>
 
-#include "ane/cpu_ops.h"
-#include "ane/gqa.h"
 #include "ane/staging.h"
 #include "common/error.h"
 
@@ -47,7 +44,8 @@ LayerPrograms::LayerPrograms(Device& device, const KernelRegistry& registry, con
   }
 }
 
-Layer::Layer(LayerPrograms& programs, ThreadPool* pool) : programs_(programs), pool_(pool) {
+Layer::Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops)
+    : programs_(programs), pool_(pool), cpu_ops_(std::move(cpu_ops)) {
   Device& device = programs.device();
   for (const auto& [name, kernel] : programs.kernels_) {
     Bound bound;
@@ -119,49 +117,10 @@ void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepOb
 }
 
 void Layer::run_cpu(const PlanStep& step, NamedTensors& tensors) {
-  const ModelShape& shape = programs_.shape_;
-  const HeadMap map = programs_.variant_.head_map;
-  const auto in = [&](std::size_t i) -> const Tensor& { return operand(tensors, step.inputs.at(i).second); };
-  const auto out = [&](std::size_t i, std::vector<std::int64_t> dims) -> Tensor& {
-    Tensor& tensor = tensors[step.outputs.at(i).second];
-    if (tensor.shape != dims) tensor = Tensor(std::move(dims));
-    return tensor;
-  };
-  const auto like_first = [&]() -> Tensor& { return out(0, in(0).shape); };
-  switch (step.cpu) {
-    case CpuOp::rmsnorm:
-      return rmsnorm(in(0).data, in(1).data, in(0).rows(), in(0).cols(), shape.rms_eps, like_first().data);
-    case CpuOp::rmsnorm_backward: {
-      Tensor& dw = out(1, in(1).shape);
-      return rmsnorm_backward(in(0).data, in(1).data, in(2).data, in(0).rows(), in(0).cols(), shape.rms_eps,
-                              like_first().data, dw.data);
-    }
-    case CpuOp::residual:
-      return add_scaled(in(0).data, in(1).data, static_cast<float>(shape.residual_scale), like_first().data);
-    case CpuOp::add:
-      return add_scaled(in(0).data, in(1).data, 1.0F, like_first().data);
-    case CpuOp::residual_scale:
-      return scale(in(0).data, static_cast<float>(shape.residual_scale), like_first().data);
-    case CpuOp::silu_backward: {
-      Tensor& dh3 = out(1, in(0).shape);
-      return silu_backward(in(0).data, in(1).data, in(2).data, like_first().data, dh3.data);
-    }
-    case CpuOp::tile_kv:
-      return tile_kv(shape, map, in(0).data, out(0, {shape.q_dim(), in(0).cols()}).data);
-    case CpuOp::reduce_kv:
-      return reduce_kv(shape, map, in(0).data, out(0, {shape.kv_dim(), in(0).cols()}).data);
-    case CpuOp::rope_inverse: {
-      Tensor& result = like_first();
-      result.data = in(0).data;
-      return rope_inverse(shape, result.data);
-    }
-    case CpuOp::unfold_scale:
-      return scale(in(0).data, static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim))),
-                   like_first().data);
-    case CpuOp::weight_gradient:
-      return accumulate_weight_gradient(in(0).data, in(1).data, in(0).rows(), in(1).rows(), in(0).cols(),
-                                        out(0, {in(0).rows(), in(1).rows()}).data, pool_);
-  }
+  CpuCall call{programs_.shape_, programs_.variant_.head_map, pool_, {}, {}};
+  for (const auto& [slot, tensor] : step.inputs) call.in.push_back(&operand(tensors, tensor));
+  for (const auto& [block, tensor] : step.outputs) call.out.push_back(&tensors[tensor]);
+  cpu_ops_.run(step.cpu, call);
 }
 
 }  // namespace aneval::ane

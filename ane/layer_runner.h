@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "ane/compiled_kernel.h"
+#include "ane/cpu_steps.h"
 #include "ane/layer_plan.h"
 #include "common/tensor.h"
 #include "common/thread_pool.h"
@@ -43,7 +44,7 @@ class LayerPrograms {
 
 class Layer {
  public:
-  Layer(LayerPrograms& programs, ThreadPool* pool);
+  Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops = CpuOps::builtin());
 
   /// Writes all weight slots. Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer.
   void stage(const NamedTensors& weights);
@@ -66,6 +67,7 @@ class Layer {
 
   LayerPrograms& programs_;
   ThreadPool* pool_;
+  CpuOps cpu_ops_;
   std::map<std::string, Bound, std::less<>> bound_;
   const NamedTensors* weights_ = nullptr;
   std::int64_t generation_ = 0;

@@ -10,6 +10,7 @@
 #include "common/names.h"
 #include "common/vocabulary.h"
 #include "validate/defects.h"
+#include "validate/defects_host.h"
 #include "validate/suites.h"
 
 namespace aneval::cli {
@@ -68,8 +69,11 @@ void list_benchmarks() {
 }
 
 void list_defects() {
-  for (const validate::Defect& defect : validate::defect_catalogue())
-    fmt::print("{:<24} {:<11} {}\n", defect.name, validate::mechanism_name(defect.mechanism), defect.summary);
+  const auto line = [](const auto& defect, validate::Mechanism mechanism) {
+    fmt::print("{:<24} {:<11} {}\n", defect.name, validate::mechanism_name(mechanism), defect.summary);
+  };
+  for (const validate::Defect& defect : validate::defect_catalogue()) line(defect, defect.mechanism);
+  for (const validate::HostDefect& defect : validate::host_defects()) line(defect, validate::Mechanism::host);
 }
 
 void list_checks() { print_checks(); }

@@ -21,7 +21,7 @@ int self_test_command(const DeviceOptions& device, bool full, const std::string&
   check_result_file(out);
   Session session = open_session(emulated);
   const auto plan = validate::SelfTestPlan::make(emulated.profile, full, emulated.seed);
-  const auto planned = static_cast<std::int64_t>(plan.cases.size() + plan.healthy.size());
+  const auto planned = static_cast<std::int64_t>(plan.defective.size() + plan.healthy.size());
   ResultFile results({.file = out,
                       .run = session.run,
                       .command = "validate --self-test",

@@ -34,7 +34,7 @@ const std::vector<MetricName>& metric_names() {
       {"cosine", "1", "of got and reference as vectors"},
       {"max_ulp", "ulp", "largest error in fp16 spacings at the reference"},
       {"p99_ulp", "ulp", "99th percentile of the same"},
-      {"bound_ratio", "1", "largest error / derived bound of its element"},
+      {"bound_ratio", "1", "largest error / derived bound of its element; of a layer: of what a CPU operation made"},
       {"deviation_ratio", "1", "largest |error - expected error| in its standard deviations / what is allowed"},
       {"error_spread", "1", "R: root mean square of (error - expected error) / standard deviation; about 1"},
       {"spread_ratio", "1", "R / what is allowed"},
@@ -43,6 +43,23 @@ const std::vector<MetricName>& metric_names() {
       {"zero_fraction", "1", "outputs that are zero while the reference is not, of any size"},
       {"nan_count", "count", "outputs that are NaN"},
       {"inf_count", "count", "outputs that are infinite"},
+      // where a block's error comes from: rms of device - reference on the fp32 inputs and of its parts, which add up
+      // element by element; their rms values do not
+      {"error_total", "1", "rms of device - reference on the fp32 inputs: end to end"},
+      {"error_input", "1", "of it: rounding the inputs to fp16"},
+      {"error_constants", "1", "of it: rounding the program's constants to fp16"},
+      {"error_output_rounding", "1", "of it: rounding the result to fp16, which any fp16 output must lose"},
+      {"error_arithmetic", "1", "of it: the device's arithmetic, what none of the others is"},
+      {"error_left_out", "count", "elements that are not finite and so have no parts"},
+      {"reference_rms", "1", "rms of the reference on the fp32 inputs"},
+      {"excess", "1", "rms(device - reference) / rms of the reference's own fp16 rounding; `exact` when there is none"},
+      // how the error grows through a layer, per tensor that it makes, relative to its rms(reference of the whole
+      // layer)
+      {"chain_error", "1", "rms(device - reference of the whole layer) / rms(reference)"},
+      {"chain_own", "1", "of it: what the tensor's step added to what it was given; the rest is inherited"},
+      {"chain_inherited", "1", "of it: what the step makes, without any error, of what the device gave it"},
+      {"chain_step", "count",
+       "the tensor's place in the layer, forward before backward; text is the step that makes it"},
       // what a program's numbers mean for a chip
       {"acc_peak", "1", "largest |partial sum| of a matmul / 32768, where accumulators overflow"},
       {"headroom", "bits", "-log2(acc_peak)"},

@@ -126,10 +126,12 @@ Summary summarise(const ResultSet& set) {
   add(status_table(set, "Failures", is_failure));
   add(run_table(set));
   add(status_table(set, "Degraded: every bound holds, but little is left", is_degraded));
+  for (const auto tables : {source_tables, growth_tables})
+    for (Table& table : tables(set.settings)) add(std::move(table));
   for (const auto& [setting, series] : set.settings) {
     const std::size_t first = summary.tables.size();
-    for (const auto tables : {phase_tables, error_tables, special_tables, roof_tables, layer_tables, headroom_tables,
-                              slice_tables, host_tables, arithmetic_tables, profile_tables})
+    for (const auto tables : {phase_tables, error_tables, defect_tables, special_tables, roof_tables, layer_tables,
+                              headroom_tables, slice_tables, host_tables, arithmetic_tables, profile_tables})
       for (Table& table : tables(series)) add(std::move(table));
     if (set.settings.size() > 1)
       for (std::size_t i = first; i < summary.tables.size(); ++i)

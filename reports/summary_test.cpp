@@ -232,6 +232,57 @@ TEST_F(SummaryTest, SettingsStandApart) {
   EXPECT_THAT(text, HasSubstr("| 7.00 ms |"));
 }
 
+TEST_F(SummaryTest, ErrorsComeFromTheWorstCaseWithItsParts) {
+  const auto part = [&](const std::string& profile, const std::string& seed, const std::string& metric, double value) {
+    Record row = kernel_row("qBwd", "dx_q", "validate", metric, value);
+    row.run.profile = profile;
+    row.case_text += seed;
+    set_.add(row);
+  };
+  const auto parts = [&](const std::string& profile, const std::string& seed, double total) {
+    part(profile, seed, "error_total", total);
+    part(profile, seed, "reference_rms", 2);
+    part(profile, seed, "error_input", 3);
+    part(profile, seed, "error_constants", 0);
+    part(profile, seed, "error_output_rounding", 4);
+    part(profile, seed, "error_arithmetic", 5);
+  };
+  parts("ieee", "", 0.0002);
+  part("ieee", "", "excess", 1.5);
+  parts("ieee", "1", 0.0004);  // the worst
+  part("ieee", "1", "excess", 1.25);
+  EXPECT_THAT(markdown(), HasSubstr("| kernel | block | error / rms | parts | excess |"));
+  EXPECT_THAT(markdown(), HasSubstr("| qBwd | dx\\_q | 2.0e-04 | 18 / 0 / 32 / 50 | 1.25 |"));
+  EXPECT_THAT(markdown(), Not(HasSubstr("1.0e-04")));
+  // Another profile stands beside it; a block that is exact has no excess.
+  part("h16", "", "error_total", 0);
+  part("h16", "", "reference_rms", 2);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("| kernel | block | h16: error / rms | h16: parts | h16: excess | ieee: error / rms |"));
+  EXPECT_THAT(text, HasSubstr("| qBwd | dx\\_q | 0 | – | exact | 2.0e-04 | 18 / 0 / 32 / 50 | 1.25 |"));
+}
+
+TEST_F(SummaryTest, TheErrorOfALayerGrowsInTheOrderOfItsSteps) {
+  const auto chain = [&](const std::string& profile, const std::string& tensor, double place, const std::string& step,
+                         double error, double own) {
+    for (const auto& [metric, value] :
+         {std::pair{"chain_step", place}, std::pair{"chain_error", error}, std::pair{"chain_own", own}}) {
+      Record row = kernel_row("layer", tensor, "validate", metric, value);
+      row.run.profile = profile;
+      if (row.metric == "chain_step") row.text = step;
+      set_.add(row);
+    }
+  };
+  chain("ieee", "attn", 2, "sdpaFwd", 0.002, 0.001);
+  chain("ieee", "xn", 1, "rmsnorm", 0.0001, 0.0001);
+  chain("h16", "attn", 2, "sdpaFwd", 0.02, 0.01);
+  const std::string text = markdown();
+  EXPECT_THAT(text, HasSubstr("How the error grows through a layer, tiny seq 12"));
+  EXPECT_THAT(text, HasSubstr("| tensor | made by | h16: error | h16: own | ieee: error | ieee: own |"));
+  EXPECT_THAT(text, HasSubstr("| xn | rmsnorm | – | – | 1.0e-04 | 1.0e-04 |\n"
+                              "| attn | sdpaFwd | 2.0e-02 | 1.0e-02 | 2.0e-03 | 1.0e-03 |"));
+}
+
 TEST_F(SummaryTest, InterleavedRowsAreSortedByKernel) {
   add("qBwd", "", "eval", "time", 1e6);
   add("woFwd", "", "read", "time", 2e3);

@@ -151,7 +151,7 @@ std::vector<Table> error_tables(const SeriesMap& series) {
       table.rows.push_back({worst.key.kernel, std::to_string(worst.cases.size()),
                             std::string(status_name(worst.status)), number3(worst.max_abs),
                             worst.snr < 1e9 ? fmt::format("{:.1f} dB", worst.snr) : "exact",
-                            fmt::format("{:.8f}", worst.cosine), layer ? "not gated" : number3(worst.ratio)});
+                            fmt::format("{:.8f}", worst.cosine), (layer ? "CPU steps: " : "") + number3(worst.ratio)});
     }
   }
   return tables.tables;

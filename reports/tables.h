@@ -9,6 +9,7 @@
 namespace aneval::reports {
 
 using SeriesMap = std::map<SeriesKey, Series>;
+using SettingsMap = std::map<Setting, SeriesMap>;
 
 /// Median time of every phase of every kernel, one table per model.
 std::vector<Table> phase_tables(const SeriesMap& series);
@@ -33,5 +34,15 @@ std::vector<Table> arithmetic_tables(const SeriesMap& series);
 /// The slowest kernel of every phase against memcpy and the peak of fused multiply-adds; empty when the host was not
 /// measured.
 std::vector<Table> roof_tables(const SeriesMap& series);
+
+// Of all settings, side by side:
+
+/// Per kernel and block: the error end to end, its parts and its excess; one table per model.
+std::vector<Table> source_tables(const SettingsMap& settings);
+/// Per tensor of a layer, in the order of its steps: the error and what the step itself added.
+std::vector<Table> growth_tables(const SettingsMap& settings);
+
+/// Defects that the self-test committed, and its healthy runs.
+std::vector<Table> defect_tables(const SeriesMap& series);
 
 }  // namespace aneval::reports

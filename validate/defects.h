@@ -67,7 +67,7 @@ enum class EvaluationFault {
 struct Defect {
   std::string name, summary;
   Mechanism mechanism = Mechanism::program;
-  /// Whether it can be committed there at all. A host defect asks about the model shape alone.
+  /// Whether it can be committed there at all.
   std::function<bool(const DefectSite&)> applies = {};
 
   // One of these, by mechanism.

@@ -267,6 +267,11 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     if (options_.keep_shadows) j.shadows = std::move(shadows);
     result.blocks.push_back(std::move(j));
   }
+  result.attributions =
+      attribute_errors({c.shape, reference_options(c.variant), layout, data.weights, data.activations,
+                        options_.references.find(c.kernel).in_double, expected, plan, kernel.program.exact_constants,
+                        input, *ready.request->output(), options_.pool},
+                       result.blocks);
   if (c.data != DataKind::exact)
     result.statistics = case_statistics(data, layout, input, plan, options_.profile, options_.pool);
   if (result.status == Status::degraded) result.reason += cure(options_.profile, result.statistics);

@@ -9,6 +9,7 @@
 
 #include "ane/compiled_kernel.h"
 #include "reference/kernels.h"
+#include "validate/attribution.h"
 #include "validate/case_data.h"
 #include "validate/case_statistics.h"
 #include "validate/judge.h"
@@ -32,6 +33,7 @@ struct CaseResult {
   Status status = Status::ok;
   std::string reason;
   std::vector<BlockJudgement> blocks;
+  std::vector<Attribution> attributions;   // of the blocks whose program is right
   std::vector<CaseStatistics> statistics;  // none for exact data: its integers are chosen, not met
   std::int64_t milliseconds = 0;
 };

@@ -16,8 +16,22 @@ reference::Matrices<T> reference_results(const Case& c, const NamedTensors& tens
   const auto input = reference::to_matrices<T>(tensors);
   auto tape = reference::layer_forward<T>(c.shape, options, input);
   auto results = reference::layer_backward<T>(c.shape, options, input, tape, input.at("dy"));
-  results["y"] = tape.at("y");
+  results.merge(tape);  // the two have no name in common
   return results;
+}
+
+/// x, dy and every tensor that the plan makes.
+NamedTensors run_plan(ane::LayerPrograms& programs, ThreadPool* pool, const NamedTensors& tensors,
+                      const ane::CpuOps& cpu_ops) {
+  ane::Layer layer(programs, pool, cpu_ops);
+  NamedTensors weights;
+  for (const std::string& name : layer_weights()) weights[name] = tensors.at(name);
+  layer.stage(weights);
+  NamedTensors work{{"x", tensors.at("x")}};
+  layer.forward(work);
+  work["dy"] = tensors.at("dy");
+  layer.backward(work);
+  return work;
 }
 
 }  // namespace
@@ -59,14 +73,7 @@ NamedTensors random_layer_tensors(const Case& c) {
 
 NamedTensors run_layer_on_device(const CheckOptions& options, const Case& c, const NamedTensors& tensors) {
   ane::LayerPrograms programs(*options.device, options.registry, c.shape, c.variant, options.programs);
-  ane::Layer layer(programs, options.pool);
-  NamedTensors weights;
-  for (const std::string& name : layer_weights()) weights[name] = tensors.at(name);
-  layer.stage(weights);
-  NamedTensors work{{"x", tensors.at("x")}};
-  layer.forward(work);
-  work["dy"] = tensors.at("dy");
-  layer.backward(work);
+  NamedTensors work = run_plan(programs, options.pool, tensors, ane::CpuOps::builtin());
   NamedTensors results;
   for (const std::string& name : layer_results()) results[name] = std::move(work.at(name));
   return results;
@@ -96,12 +103,22 @@ std::string layer_hash(const NamedTensors& results) {
   return hasher.digest();
 }
 
-LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors) {
+LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors,
+                        const ane::CpuOps& cpu_ops) {
   LayerResult result;
   result.c = c;
   result.c.kernel = "layer";
-  const NamedTensors device = run_layer_on_device(options, c, tensors);
+  ane::LayerPrograms programs(*options.device, options.registry, c.shape, c.variant, options.programs);
+  const NamedTensors device = run_plan(programs, options.pool, tensors, cpu_ops);
   const auto expected = reference_results<double>(c, tensors);
+  result.chain =
+      check_chain({c, programs, options.references, reference_options(c.variant), tensors, device, expected});
+  for (const CpuJudgement& step : result.chain.cpu) {
+    if (step.reason.empty()) continue;
+    result.status = Status::wrong_result;
+    result.reason = "step " + step.step + " (" + step.tensor + "): " + step.reason;
+    break;
+  }
   for (const std::string& name : layer_results()) {
     const Tensor& got = device.at(name);
     LayerTensorError error;
@@ -109,7 +126,8 @@ LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedT
     error.channels = got.rows();
     error.tokens = got.cols();
     error.metrics = compute_metrics(got.data, {expected.at(name).data(), got.data.size()});
-    if (error.metrics.nan_count + error.metrics.inf_count > 0 && result.status != Status::nonfinite) {
+    const bool judged = result.status == Status::wrong_result || result.status == Status::nonfinite;
+    if (error.metrics.nan_count + error.metrics.inf_count > 0 && !judged) {
       result.status = Status::nonfinite;
       result.reason = name + " has " + std::to_string(error.metrics.nan_count) + " NaN and " +
                       std::to_string(error.metrics.inf_count) + " inf";

@@ -1,5 +1,6 @@
 // A whole layer on a device, forward and backward, against the double reference on the fp32 inputs: how far the chain
-// of kernels drifts. Reported, not gated; what is gated is each kernel on its own.
+// of kernels drifts. Reported, not gated; what is gated is each kernel on its own, and here the CPU operations between
+// them.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "ane/layer_runner.h"
 #include "reference/layer.h"
 #include "validate/kernel_check.h"
+#include "validate/layer_chain.h"
 
 namespace aneval::validate {
 
@@ -20,7 +22,10 @@ struct LayerTensorError {
 struct LayerResult {
   Case c;  // kernel is "layer"
   std::vector<LayerTensorError> tensors;
-  Status status = Status::ok;  // nonfinite when an output is not finite, degraded when a tensor is mostly lost
+  LayerChain chain;
+  /// wrong_result when a CPU operation leaves its bounds, nonfinite when an output is not finite, degraded when a
+  /// tensor is mostly lost.
+  Status status = Status::ok;
   std::string reason;
   std::string output_hash;
   ane::DeviceCounters counters;  // of the device, after the run
@@ -36,7 +41,8 @@ NamedTensors run_layer_on_device(const CheckOptions& options, const Case& c, con
 template <class T>
 NamedTensors run_layer_on_reference(const Case& c, const NamedTensors& tensors);
 
-LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors);
+LayerResult check_layer(const CheckOptions& options, const Case& c, const NamedTensors& tensors,
+                        const ane::CpuOps& cpu_ops = ane::CpuOps::builtin());
 
 /// Of all results, in the order of layer_results().
 std::string layer_hash(const NamedTensors& results);

@@ -7,6 +7,15 @@
 #include "ane/mil/text.h"
 
 namespace aneval::validate {
+namespace {
+
+mil::Literal& literal(mil::Operation& operation, std::string_view key) {
+  for (mil::Attribute& attribute : operation.attributes)
+    if (attribute.key == key) return attribute.literal;
+  throw std::logic_error("operation '" + operation.result + "' has no attribute '" + std::string(key) + "'");
+}
+
+}  // namespace
 
 mil::Operation& ProgramEdit::operation(std::string_view result) {
   for (mil::Operation& operation : program_.graph.functions.at(0).operations)
@@ -22,7 +31,7 @@ mil::Argument& ProgramEdit::argument(std::string_view result, std::string_view k
 
 void ProgramEdit::set_scalar(std::string_view id, double value) {
   const double held = static_cast<double>(ane::to_float(ane::to_half(value)));
-  operation(id).attributes.at(0).literal.value = std::vector<double>{held};
+  literal(operation(id), "val").value = std::vector<double>{held};
   program_.exact_constants.insert_or_assign(std::string(id), std::vector<double>{value});
 }
 
@@ -32,7 +41,7 @@ void ProgramEdit::change_weights(std::string_view id, const std::function<void(s
   std::vector<ane::half_t> bits(exact.size());
   std::transform(exact.begin(), exact.end(), bits.begin(), [](double value) { return ane::to_half(value); });
   ane::BlobWriter writer;
-  auto& blob = std::get<mil::BlobFile>(operation(id).attributes.at(0).literal.value);
+  auto& blob = std::get<mil::BlobFile>(literal(operation(id), "val").value);
   blob.offset = writer.add(bits);
   program_.weights.at(blob.path) = writer.finish();
 }
@@ -46,7 +55,8 @@ void ProgramEdit::set_constant_argument(std::string_view result, std::string_vie
   // Equal constants are shared by many operations: this one gets its own.
   mil::Operation constant = operation(argument(result, key).values.at(0));
   constant.result = std::string(result) + "_" + std::string(key) + "_edited";
-  constant.attributes.at(0).literal.value = std::move(numbers);
+  literal(constant, "name").value = constant.result;
+  literal(constant, "val").value = std::move(numbers);
   argument(result, key).values = {constant.result};
   auto& operations = program_.graph.functions.at(0).operations;
   operations.insert(operations.begin(), std::move(constant));

@@ -39,6 +39,19 @@ void add_value(std::vector<Record>& rows, const Record& base, const std::string&
   rows.back().item = item;
 }
 
+void add_attribution(std::vector<Record>& rows, Record row, const Attribution& a) {
+  row.item = a.block;
+  for (const auto& [metric, value] : {std::pair{"reference_rms", a.reference},
+                                      {"error_total", a.total},
+                                      {"error_input", a.input},
+                                      {"error_constants", a.constants},
+                                      {"error_output_rounding", a.output_rounding},
+                                      {"error_arithmetic", a.arithmetic}})
+    rows.push_back(fact(row, metric, value));
+  if (a.left_out > 0) rows.push_back(fact(row, "error_left_out", static_cast<double>(a.left_out)));
+  rows.push_back(a.excess ? fact(row, "excess", *a.excess) : fact(row, "excess", "exact"));
+}
+
 void add_statistics(std::vector<Record>& rows, const Record& base, const emulator::ProgramStatistics& statistics) {
   for (const emulator::MatmulStatistics& matmul : statistics.matmuls) {
     add_value(rows, base, matmul.result, "acc_peak", matmul.acc_peak);
@@ -82,6 +95,15 @@ std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
     }
     add_value(rows, row, block.block, "predicted_error", block.spread.predicted_error);
   }
+  Record judged = base;
+  for (const Attribution& attribution : result.attributions) {
+    for (const BlockJudgement& block : result.blocks) {
+      if (block.block != attribution.block) continue;
+      judged.status = block.status;
+      judged.reason = block.reason;
+    }
+    add_attribution(rows, judged, attribution);
+  }
   for (const CaseStatistics& statistics : result.statistics) {
     Case scaled = result.c;
     scaled.loss_scale *= statistics.loss_scale;
@@ -106,6 +128,17 @@ std::vector<Record> layer_rows(const RunContext& run, const LayerResult& result)
     row.item = tensor.tensor;
     add_metrics(rows, row, tensor.metrics);
   }
+  for (const ChainError& error : result.chain.errors) {
+    Record row = fact(base, "chain_step", static_cast<double>(error.place));
+    row.item = error.tensor;
+    row.text = error.step;
+    rows.push_back(row);
+    // Where the reference is zero nothing can be said relative to it.
+    add_value(rows, base, error.tensor, "chain_error", error.error / error.reference);
+    add_value(rows, base, error.tensor, "chain_own", error.own / error.reference);
+    add_value(rows, base, error.tensor, "chain_inherited", error.inherited / error.reference);
+  }
+  for (const CpuJudgement& step : result.chain.cpu) add_value(rows, base, step.tensor, "bound_ratio", step.worst_ratio);
   return rows;
 }
 

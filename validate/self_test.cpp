@@ -163,20 +163,21 @@ bool is_flagged(Status status) { return status != Status::ok && status != Status
 SelfTestResult run_self_test(const SelfTestPlan& plan, const SelfTestOptions& options) {
   SelfTestResult result;
   result.profile = plan.profile;
-  const auto cases = static_cast<std::int64_t>(plan.cases.size());
+  const auto cases = static_cast<std::int64_t>(plan.defective.size());
   const auto healthy = static_cast<std::int64_t>(plan.healthy.size());
   struct Found {
     std::vector<Detection> device, program;
   };
-  std::vector<Found> found(plan.cases.size());
+  std::vector<Found> found(plan.defective.size());
   std::vector<HealthyOutcome> outcomes(plan.healthy.size());
   std::atomic<std::int64_t> done{0};
   parallel_for(options.pool, cases + healthy, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       if (i < cases) {
-        const CaseTrial trial(plan, options, plan.cases[static_cast<std::size_t>(i)]);
+        const DefectRun& run = plan.defective[static_cast<std::size_t>(i)];
+        const CaseTrial trial(plan, options, run.c);
         Found& here = found[static_cast<std::size_t>(i)];
-        for (const Defect* defect : plan.defects) {
+        for (const Defect* defect : run.defects) {
           if (!trial.applies(*defect)) continue;
           here.device.push_back(trial.on_device(*defect));
           if (defect->program) here.program.push_back(trial.in_program(*defect));
@@ -192,9 +193,10 @@ SelfTestResult run_self_test(const SelfTestPlan& plan, const SelfTestOptions& op
     result.device.insert(result.device.end(), here.device.begin(), here.device.end());
     result.program.insert(result.program.end(), here.program.begin(), here.program.end());
   }
-  const auto host = run_host_defects(plan, options.pool);
-  result.device.insert(result.device.end(), host.begin(), host.end());
   result.healthy = gather(plan.healthy, outcomes);
+  const auto host = run_host_defects(plan, options, result.healthy.alarms);
+  result.device.insert(result.device.end(), host.begin(), host.end());
+  result.healthy.runs += static_cast<std::int64_t>(plan.layers.size());
   result.seed = seed_findings(result.device, options);
   return result;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/record.h"
+#include "validate/layer_check.h"
 #include "validate/visibility.h"
 
 namespace aneval::validate {
@@ -16,6 +17,15 @@ namespace aneval::validate {
 /// What is tested: KernelChecker, or something in its place.
 using Judge = std::function<CaseResult(const CheckOptions& options, const Case& c, const CaseData& data)>;
 CaseResult judge_with_checker(const CheckOptions& options, const Case& c, const CaseData& data);
+/// The same of layers: check_layer, or something in its place.
+using LayerJudge = std::function<LayerResult(const CheckOptions& options, const Case& c, const NamedTensors& tensors,
+                                             const ane::CpuOps& ops)>;
+
+/// The defects that are committed on a case, where they apply.
+struct DefectRun {
+  Case c;
+  std::vector<const Defect*> defects;
+};
 
 struct HealthyRun {
   std::string profile;
@@ -24,11 +34,10 @@ struct HealthyRun {
 
 /// What a self-test runs through.
 struct SelfTestPlan {
-  std::string profile;                 // of the devices that commit defects
-  std::vector<const Defect*> defects;  // of kernels
-  std::vector<Case> cases;             // that they are committed on
+  std::string profile;  // of the devices that commit defects
+  std::vector<DefectRun> defective;
   std::vector<HealthyRun> healthy;
-  Case layer;  // that the defects of the host are committed on
+  std::vector<Case> layers;  // that the defects of the host are committed on
 
   /// Small shapes and a few cases of Qwen3-0.6B; `full`: more of both. Healthy runs: all profiles.
   static SelfTestPlan make(const std::string& profile, bool full, std::uint64_t seed);
@@ -36,6 +45,7 @@ struct SelfTestPlan {
 
 struct SelfTestOptions {
   Judge judge = judge_with_checker;
+  LayerJudge layer_judge = check_layer;
   ThreadPool* pool = nullptr;
   /// Called with what has been done and what there is to do.
   std::function<void(std::int64_t done, std::int64_t planned)> progress = {};
@@ -100,8 +110,9 @@ std::vector<Record> self_test_rows(const RunContext& run, const SelfTestResult& 
 /// Whether a judge called it wrong. Degraded is no failure.
 bool is_flagged(Status status);
 
-/// Defects of the host in one layer, by layer_check.h.
-std::vector<Detection> run_host_defects(const SelfTestPlan& plan, ThreadPool* pool);
+/// Defects of the host, and healthy layers, whose false alarms are added.
+std::vector<Detection> run_host_defects(const SelfTestPlan& plan, const SelfTestOptions& options,
+                                        std::vector<FalseAlarm>& alarms);
 /// The seed project's three. The first two from what was detected, the third by a run of its own, on h16.
 std::vector<SeedFinding> seed_findings(const std::vector<Detection>& detections, const SelfTestOptions& options);
 

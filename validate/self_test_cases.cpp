@@ -1,8 +1,5 @@
-// What the self-test runs through, the seed project's defects, and the defects of the host.
-#include <fmt/format.h>
-
+// What the self-test runs through.
 #include <algorithm>
-#include <cmath>
 
 #include "ane/emulator/emulator.h"
 #include "validate/self_test.h"
@@ -14,6 +11,8 @@ namespace {
 constexpr double kAmplitudes[] = {0.3, 1.0, 2.5};
 /// Gradients of the size that training has without a loss scale.
 constexpr double kSmallGradient = 1e-3;
+/// What is committed on a preset's shape, one or two of every mechanism.
+constexpr const char* kOnPresets[] = {"cyclic_head_map", "stale_weights", "element_2_percent"};
 
 bool takes_gradients(const ane::KernelSpec& spec, const Case& c) {
   const auto layout = spec.layout(kernel_config(c));
@@ -52,59 +51,6 @@ std::vector<Case> settings(const ane::KernelSpec& spec, const ModelShape& shape,
   return cases;
 }
 
-std::string times(double excess) { return std::isinf(excess) ? "∞" : fmt::format("{:.3g}", excess); }
-
-/// "found in n of m cases, by gate deviation, at least 4.5 times its limit".
-SeedFinding finding_of(std::string name, std::string_view defect, const std::vector<Detection>& detections) {
-  SeedFinding finding{std::move(name), {}, false};
-  std::int64_t detectable = 0, found = 0, missed = 0;
-  const Detection* weakest = nullptr;
-  for (const Detection& d : detections) {
-    if (d.defect != defect) continue;
-    detectable += d.detectable ? 1 : 0;
-    missed += d.missed() ? 1 : 0;
-    if (!d.detectable || !d.flagged) continue;
-    ++found;
-    if (weakest == nullptr || d.excess < weakest->excess) weakest = &d;
-  }
-  finding.found = found > 0 && missed == 0;
-  finding.line =
-      weakest == nullptr
-          ? fmt::format("{}: NOT FOUND in {} cases", finding.name, detectable)
-          : fmt::format("{}: found in {} of {} cases; the weakest by gate {}, {} times its limit (block {})",
-                        finding.name, found, detectable, weakest->gate, times(weakest->excess), weakest->block);
-  return finding;
-}
-
-/// Gradients of 1e-3 without a loss scale, on the chip that drops their products: degraded, with the scale that helps.
-SeedFinding unscaled_gradients(const SelfTestOptions& options) {
-  SeedFinding finding{"unscaled gradients", {}, false};
-  emulator::EmulatorOptions emulated;
-  emulated.profile = "h16";
-  const auto device = emulator::make_emulator(emulated);
-  CheckOptions check;
-  check.device = device.get();
-  check.profile = emulator::find_profile("h16");
-  Case c = base_case(check.registry.find("qBwd"), edge_shapes().front(), 1);
-  c.gradient = kSmallGradient;
-  const auto judged = [&](const Case& at) {
-    return options.judge(check, at, make_case_data(at, check.registry.find(at.kernel).layout(kernel_config(at))));
-  };
-  const CaseResult unscaled = judged(c);
-  const std::size_t named = unscaled.reason.find("gradients times ");
-  if (unscaled.status != Status::degraded || named == std::string::npos) {
-    finding.line = fmt::format("unscaled gradients: NOT FOUND: {} is {} {}", case_text(c), status_name(unscaled.status),
-                               unscaled.reason);
-    return finding;
-  }
-  c.loss_scale = std::stod(unscaled.reason.substr(named + std::string("gradients times ").size()));
-  const CaseResult scaled = judged(c);
-  finding.found = scaled.status == Status::ok;
-  finding.line = fmt::format("unscaled gradients: found as degraded on h16 ({}); with loss scale {:.0f}: {}",
-                             unscaled.reason, c.loss_scale, status_name(scaled.status));
-  return finding;
-}
-
 }  // namespace
 
 SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint64_t seed) {
@@ -112,27 +58,24 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
   const auto& shapes = edge_shapes();
   SelfTestPlan plan;
   plan.profile = profile;
-  for (const Defect& defect : defect_catalogue()) plan.defects.push_back(&defect);
+  std::vector<const Defect*> all;
+  for (const Defect& defect : defect_catalogue()) all.push_back(&defect);
 
-  // The largest first, so that no thread is left with one at the end.
+  // The largest first, so that no thread is left with one at the end. There a run takes seconds.
   const ModelShape preset = load_model_shape("Qwen3-0.6B");
   for (const ane::KernelSpec& spec : registry.all()) {
-    if (spec.name == "dynMatmul") continue;  // one of the ten is the same program
-    if (full || spec.name == "sdpaFwd" || spec.name == "qBwd") {
-      Case c = base_case(spec, preset, seed);
-      if (takes_gradients(spec, c)) c.gradient = kSmallGradient;
-      plan.cases.push_back(c);
-    }
+    std::vector<const Defect*> chosen;
+    for (const char* name : kOnPresets) chosen.push_back(&find_defect(name));
+    Case c = base_case(spec, preset, seed);
+    if (takes_gradients(spec, c)) c.gradient = kSmallGradient;
+    if (spec.name == "sdpaFwd" || spec.name == "qBwd" || (full && spec.name != "dynMatmul"))
+      plan.defective.push_back({c, full ? all : chosen});
   }
-  // Grouped heads of both pairings; all small shapes if there is time.
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
-    if (!full && i != 0 && i != 5) continue;
-    for (const ane::KernelSpec& spec : registry.all()) {
-      if (spec.name == "dynMatmul") continue;
-      const auto cases = settings(spec, shapes[i], seed);
-      plan.cases.insert(plan.cases.end(), cases.begin(), cases.end());
-    }
-  }
+  // Grouped heads of both pairings; all small shapes if there is time. The generic matmul's program is that of others.
+  for (std::size_t i = 0; i < shapes.size(); ++i)
+    for (const ane::KernelSpec& spec : registry.all())
+      if (spec.name != "dynMatmul" && (full || i == 0 || i == 5))
+        for (const Case& c : settings(spec, shapes[i], seed)) plan.defective.push_back({c, all});
   // Every run has a seed of its own; half of the shapes under one profile and half under the next, unless there is
   // time.
   std::uint64_t next = seed;
@@ -145,16 +88,19 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
           plan.healthy.push_back({emulator::profiles()[p].name, c});
         }
       }
-  plan.layer.kernel = "layer";
-  plan.layer.shape = shapes.front();
-  plan.layer.seed = seed;
+  Case layer;
+  layer.kernel = "layer";
+  layer.seed = seed;
+  for (const std::size_t shape : {std::size_t{0}, shapes.size() - 1}) {
+    layer.shape = shapes[shape];
+    for (const double gradient : {1.0, kSmallGradient})
+      for (const double amplitude : kAmplitudes) {
+        layer.amplitude = amplitude;
+        layer.gradient = gradient;
+        plan.layers.push_back(layer);
+      }
+  }
   return plan;
 }
-
-std::vector<SeedFinding> seed_findings(const std::vector<Detection>& detections, const SelfTestOptions& options) {
-  return {finding_of("cyclic head map", "cyclic_head_map", detections), unscaled_gradients(options)};
-}
-
-std::vector<Detection> run_host_defects(const SelfTestPlan&, ThreadPool*) { return {}; }
 
 }  // namespace aneval::validate
