@@ -138,11 +138,11 @@ std::vector<Defect> staging_defects() {
                          for (std::int64_t c = 0; c < slot.channels.size(); ++c)
                            at(site, slot, input, c, slot.width.size() / 2) = 0;
                        }));
-  all.push_back(staged("lane_zero", "the middle channel of the first activation slot is zero", anywhere,
+  all.push_back(staged("lane_zero", "the last channel of the first activation slot is zero", anywhere,
                        [](const DefectSite& site, Input input) {
                          const ane::Slot& slot = *first_slot(site, ane::SlotKind::activation);
                          for (std::int64_t w = 0; w < slot.width.size(); ++w)
-                           at(site, slot, input, slot.channels.size() / 2, w) = 0;
+                           at(site, slot, input, slot.channels.size() - 1, w) = 0;
                        }));
   all.push_back(staged("last_token_missing", "the last token of the first activation slot was not written", anywhere,
                        [](const DefectSite& site, Input input) {

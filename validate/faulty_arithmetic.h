@@ -1,5 +1,5 @@
 // An arithmetic that computes like another one but for an ArithmeticFault: around the emulator's it is the device that
-// commits the defect, around exact shadows it tells what the defect changes (visibility.h).
+// commits the defect, around shadows it tells what the defect changes (visibility.h).
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,7 @@
 namespace aneval::validate {
 
 inline double number_of(float element) { return static_cast<double>(element); }
-inline double number_of(const Shadow& element) { return element.value; }
+inline double number_of(const Shadow& element) { return element.centre(); }
 inline void set_number(float& element, double value) { element = static_cast<float>(value); }
 inline void set_number(Shadow& element, double value) { element = {value}; }
 
@@ -60,11 +60,11 @@ class DeviceSum {
   emulator::Accumulator accumulator_;
 };
 
-/// The same in exact arithmetic.
+/// The same in exact arithmetic, of what is expected: shadows without a profile have no bias.
 struct ExactSum {
   double operator()(std::int64_t count, const Shadow* x, std::int64_t dx, const Shadow* y, std::int64_t dy) const {
     double sum = 0;
-    for (std::int64_t k = 0; k < count; ++k) sum += x[k * dx].value * y[k * dy].value;
+    for (std::int64_t k = 0; k < count; ++k) sum += x[k * dx].centre() * y[k * dy].centre();
     return sum;
   }
 };

@@ -9,7 +9,6 @@
 #include "validate/cpu_reference.h"
 #include "validate/defects_host.h"
 #include "validate/self_test.h"
-#include "validate/suites.h"
 
 namespace aneval::validate {
 namespace {
@@ -41,7 +40,8 @@ SeedFinding finding_of(std::string name, std::string_view defect, const std::vec
 Case gradient_case() {
   Case c;
   c.kernel = "qBwd";
-  c.shape = edge_shapes().front();
+  c.shape = load_model_shape("Qwen3-0.6B");
+  c.shape.seq = 32;
   c.gradient = 1e-3;  // the size that training has without a loss scale
   return c;
 }
@@ -55,6 +55,7 @@ SeedFinding unscaled_gradients(const SelfTestOptions& options) {
   CheckOptions check;
   check.device = device.get();
   check.profile = emulator::find_profile("h16");
+  check.pool = options.pool;
   Case c = gradient_case();
   const auto judged = [&](const Case& at) {
     return options.judge(check, at, make_case_data(at, check.registry.find(at.kernel).layout(kernel_config(at))));

@@ -76,7 +76,7 @@ std::string table(const std::vector<Detection>& detections) {
   };
   std::stable_sort(rows.begin(), rows.end(),
                    [&](const auto& a, const auto& b) { return place(a.first) < place(b.first); });
-  constexpr std::size_t kName = 23, kKernel = 11, kCell = 19;
+  constexpr std::size_t kName = 25, kKernel = 11, kCell = 19;
   std::string text = padded("defect", kName) + padded("kernel", kKernel);
   for (const std::string& column : columns) text += padded(column == "exact" ? column : "amp " + column, kCell);
   text += "\n";

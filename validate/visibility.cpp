@@ -27,11 +27,6 @@ std::vector<Shadow> evaluate(const mil::BuiltProgram& program, A arithmetic, std
   return {output.begin(), output.end()};
 }
 
-std::vector<Shadow> faulty(const HealthyCase& healthy, const ArithmeticFault& fault, bool committed) {
-  const ShadowArithmetic exact(ErrorModel::exact(), healthy.program.exact_constants);
-  return evaluate(healthy.program, FaultyShadowArithmetic(exact, {}, fault, committed), healthy.input, false);
-}
-
 /// Where a device is expected: its bias counts.
 void to_centres(std::vector<Shadow>& shadows) {
   for (Shadow& shadow : shadows) shadow.value = shadow.centre();
@@ -52,8 +47,17 @@ Change change_of(const HealthyCase& healthy, const Defect& defect, const ErrorMo
     to_centres(shadows);
     return shadows;
   };
-  if (defect.mechanism == Mechanism::arithmetic)
-    return {faulty(healthy, defect.arithmetic, false), faulty(healthy, defect.arithmetic, true)};
+  if (defect.mechanism == Mechanism::arithmetic) {
+    const auto faulty = [&](bool committed) {
+      const ShadowArithmetic healthy_arithmetic(model, healthy.program.exact_constants);
+      auto shadows =
+          evaluate(healthy.program, FaultyShadowArithmetic(healthy_arithmetic, {}, defect.arithmetic, committed),
+                   healthy.input, gain);
+      to_centres(shadows);
+      return shadows;
+    };
+    return {faulty(false), faulty(true)};
+  }
   std::vector<Shadow> from = model.profile ? run(healthy.program, healthy.input) : healthy.exact;
   if (defect.program) return {std::move(from), run(defect.program(healthy.site), healthy.input)};
   if (defect.input) {
