@@ -33,6 +33,15 @@ TEST_F(Cli, WrongArgumentsAreOneLineWithTheRemedy) {
   expect_bad_input({"validate", "--loss-scale", "0"}, "--loss-scale");
   expect_bad_input({"validate", "--case", "kernel=woFwd;sead=3"}, "seed");
   expect_bad_input({"validate", "--case", "kernel=woFwd;data=real"}, "--weights");
+  expect_bad_input({"validate", "--case", "kernel=layer;data=sinks"}, "data=random");
+  expect_bad_input({"validate", "--filter", "kernel=woFwd;sead=3"}, "seed");
+  expect_bad_input({"validate", "--filter", "data=sink"}, "sinks");
+  expect_bad_input({"validate", "--filter", "kernel=woFwd;data=sinks"}, "--full");  // sinks are for attention
+  expect_bad_input({"validate", "--filter", ""}, "--filter");
+  expect_bad_input({"validate", "--filter", "data=sinks", "--case", "kernel=woFwd"}, "--filter");
+  expect_bad_input({"validate", "--kernel", "woFwd", "--filter", "kernel=qBwd"}, "--filter");
+  expect_bad_input({"list", "cases", "--filter", "kernel=nothing"}, "--filter");
+  expect_bad_input({"list", "kernels", "--filter", "kernel=woFwd"}, "--filter");
   expect_bad_input({"validate", "--programs", path("nowhere")}, "nowhere");
   expect_bad_input({"list", "kernel"}, "kernels");
   expect_bad_input({"mil", "emit", "--kernel", "woFwd", "--dialect", "modren"}, "modern");
@@ -76,8 +85,8 @@ TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
   const ProcessResult result =
       run({"validate", "--model", path("tiny.json"), "--out", path("v.csv"), "--machine-label", "testbed"});
   EXPECT_EQ(result.code, 0) << result.out << result.err;
-  // 11 kernels, exact and random, seven of them with small gradients too, and the layer.
-  EXPECT_THAT(result.out, HasSubstr("PASSED: 30 cases"));
+  // 11 kernels, exact and random, seven with small gradients and eight with structured data too, and the layer.
+  EXPECT_THAT(result.out, HasSubstr("PASSED: 38 cases"));
   const auto records = read_csv(path("v.csv"));
   ASSERT_GT(records.size(), 200u);
   std::set<std::string> cases;
@@ -89,10 +98,27 @@ TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
     EXPECT_EQ(record.model, "tiny");
     if (record.metric == "output_hash") cases.insert(record.case_text);
   }
-  EXPECT_EQ(cases.size(), 30u);
+  EXPECT_EQ(cases.size(), 38u);
   const ProcessResult again = run({"validate", "--case", *cases.begin()});
   EXPECT_EQ(again.code, 0) << again.out << again.err;
   EXPECT_THAT(again.out, HasSubstr("PASSED: 1 cases"));
+}
+
+TEST_F(Cli, AFilterChoosesCasesByTheirKeys) {
+  const ProcessResult one = run({"validate", "--model", path("tiny.json"), "--filter", "kernel=sdpaFwd;data=sinks"});
+  EXPECT_EQ(one.code, 0) << one.out << one.err;
+  EXPECT_THAT(one.out, HasSubstr("PASSED: 1 cases"));
+  const ProcessResult full =
+      run({"validate", "--model", path("tiny.json"), "--full", "--kernel", "qBwd", "--filter", "data=random"});
+  EXPECT_THAT(full.out, HasSubstr("PASSED: 6 cases")) << full.out << full.err;
+
+  const ProcessResult all = run({"list", "cases"}), some = run({"list", "cases", "--filter", "data=repeats;amp=1.0"});
+  EXPECT_EQ(some.code, 0);
+  std::size_t repeats = 0;
+  for (std::size_t at = 0; (at = all.out.find(";data=repeats;", at)) != std::string::npos; ++at) ++repeats;
+  EXPECT_EQ(repeats, 22u);  // 11 kernels, two presets
+  EXPECT_EQ(static_cast<std::size_t>(std::count(some.out.begin(), some.out.end(), '\n')), repeats);
+  EXPECT_THAT(all.out, HasSubstr(some.out.substr(0, some.out.find('\n') + 1)));
 }
 
 TEST_F(Cli, WorkersGiveTheSameHashesAsThisProcess) {
@@ -109,7 +135,7 @@ TEST_F(Cli, WorkersGiveTheSameHashesAsThisProcess) {
       if (record.metric == "output_hash") all.push_back(record.text);
     return all;
   };
-  EXPECT_EQ(hashes(path("here.csv")).size(), 3u);  // exact, random, random with small gradients
+  EXPECT_EQ(hashes(path("here.csv")).size(), 4u);  // exact, random, random with small gradients, sinks
   EXPECT_EQ(hashes(path("here.csv")), hashes(path("isolated.csv")));
 }
 
@@ -132,7 +158,7 @@ TEST_F(Cli, TheCyclicForwardFailsAndSaysWhere) {
   EXPECT_THAT(result.out, HasSubstr("wrong_result"));
   EXPECT_THAT(result.out, HasSubstr("block attn"));
   EXPECT_THAT(result.out, HasSubstr("reproduce: aneval validate"));
-  EXPECT_THAT(result.out, HasSubstr("FAILED: 2 cases"));
+  EXPECT_THAT(result.out, HasSubstr("FAILED: 3 cases"));
 }
 
 TEST_F(Cli, RunOnTheReferenceAndOnTheEmulatorAgreeToRounding) {

@@ -7,6 +7,7 @@
 #include "bench/suites.h"
 #include "cli/command.h"
 #include "cli/mil_check.h"
+#include "common/error.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
 #include "validate/defects.h"
@@ -45,16 +46,23 @@ void list_profiles() {
   }
 }
 
-void list_cases() {
+/// All cases that `aneval validate --full` runs, or those that the filter fits.
+void list_cases(const std::string& filter) {
   validate::SuiteOptions options;
   const auto registry = ane::KernelRegistry::builtin();
-  for (const validate::Case& c : validate::edge_cases(registry, options)) fmt::print("{}\n", validate::case_text(c));
+  auto cases = validate::edge_cases(registry, options);
   options.extent = validate::Extent::full;
   for (const ModelShape& shape : model_presets()) {
     options.shape = shape;
-    for (const validate::Case& c : validate::shape_cases(registry, options)) fmt::print("{}\n", validate::case_text(c));
+    const auto of_shape = validate::shape_cases(registry, options);
+    cases.insert(cases.end(), of_shape.begin(), of_shape.end());
   }
+  std::erase_if(cases, [&](const validate::Case& c) { return !validate::matches(c, filter); });
+  if (cases.empty()) throw input_error("--filter " + filter, "fits no case", "see `aneval list cases`");
+  for (const validate::Case& c : cases) fmt::print("{}\n", validate::case_text(c));
 }
+
+void list_all_cases() { list_cases({}); }
 
 void list_metrics() {
   for (const MetricName& metric : metric_names())
@@ -83,7 +91,7 @@ void list_checks() { print_checks(); }
 void add_list(CLI::App& app, Action& action) {
   static const std::map<std::string, void (*)()> lists = {
       {"kernels", list_kernels},   {"models", list_models},         {"variants", list_variants},
-      {"profiles", list_profiles}, {"benchmarks", list_benchmarks}, {"cases", list_cases},
+      {"profiles", list_profiles}, {"benchmarks", list_benchmarks}, {"cases", list_all_cases},
       {"defects", list_defects},   {"checks", list_checks},         {"metrics", list_metrics}};
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
@@ -93,11 +101,18 @@ void add_list(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("list", "what exists: " + join(names, ", "));
   auto what = std::make_shared<std::string>();
   command->add_option("what", *what, join(names, "|"))->required();
-  command->callback([what, &action] {
-    action = [what] {
+  auto filter = std::make_shared<std::string>();
+  command->add_option("--filter", *filter, "of cases, only those with these keys, e.g. 'kernel=sdpaFwd;data=sinks'");
+  command->callback([what, filter, &action] {
+    action = [what, filter] {
       const auto found = lists.find(*what);
       if (found == lists.end()) unknown_name("list", *what, names);
-      found->second();
+      if (!filter->empty() && *what != "cases")
+        throw input_error("--filter " + *filter, "filters cases only", "leave it out, or list cases");
+      if (filter->empty())
+        found->second();
+      else
+        list_cases(*filter);
       return 0;
     };
   });

@@ -20,7 +20,7 @@ namespace {
 
 struct ValidateOptions {
   ValidateSettings settings;
-  std::string kernel, case_text, out;
+  std::string kernel, case_text, filter, out;
   bool quick = false, full = false, isolate = false, self_test = false;
   double loss_scale = 1;
 };
@@ -31,10 +31,12 @@ void check_arguments(const ValidateOptions& o) {
     throw input_error("arguments", "real data needs all of --weights, --tokenizer and --text", "give the missing ones");
   if (real && o.settings.random_init)
     throw input_error("arguments", "--random-init and --weights exclude each other", "give one of them");
+  if (!o.filter.empty() && !o.case_text.empty())
+    throw input_error("arguments", "--filter and --case exclude each other", "give one of them");
   if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
-  if (o.self_test && (real || o.settings.random_init || !o.kernel.empty() || !o.case_text.empty()))
+  if (o.self_test && (real || o.settings.random_init || !o.kernel.empty() || !o.case_text.empty() || !o.filter.empty()))
     throw input_error("arguments", "--self-test runs through cases of its own",
-                      "leave out --kernel, --case, --random-init and what names real data");
+                      "leave out --kernel, --case, --filter, --random-init and what names real data");
   if (!(o.loss_scale > 0) || !std::isfinite(o.loss_scale))
     throw input_error("--loss-scale", "is no positive number", "give a power of two, e.g. 256");
 }
@@ -108,6 +110,9 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
     if (c.data == validate::DataKind::init && c.seed != device.seed)
       throw input_error("--case " + o.case_text, "the model is made from seed " + std::to_string(device.seed),
                         "give --seed " + std::to_string(c.seed) + " as well");
+    if (c.kernel == "layer" && c.data != validate::DataKind::random && !validate::from_model(c.data))
+      throw input_error("--case " + o.case_text, "a layer has no data=" + std::string(validate::data_kind_name(c.data)),
+                        "take data=random");
     return {c};
   }
   auto cases = o.settings.real() ? real_cases(o, runner) : synthetic_cases(o);
@@ -116,6 +121,10 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
     std::erase_if(cases, [&](const validate::Case& c) { return c.kernel != o.kernel; });
     if (cases.empty()) throw input_error("--kernel " + o.kernel, "has no case here", "see `aneval list cases`");
   }
+  std::erase_if(cases, [&](const validate::Case& c) { return !validate::matches(c, o.filter); });
+  if (cases.empty())
+    throw input_error("--filter " + o.filter, "fits none of the cases that would run",
+                      "see `aneval list cases`; --full has more than --quick");
   return cases;
 }
 
@@ -226,9 +235,13 @@ void add_validate(CLI::App& app, Action& action) {
   command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)")
       ->check(CLI::Validator(
           [](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; }, "TEXT"));
-  command->add_flag("--quick", options->quick,
-                    "small shapes and Qwen3-0.6B, exact and random data, gradients of 1 and 1e-3 (default)");
-  command->add_flag("--full", options->full, "all presets, amplitudes and gradient scales");
+  command->add_option("--filter", options->filter, "only cases with these keys, e.g. 'kernel=sdpaFwd;data=sinks'")
+      ->check(CLI::Validator([](std::string& text) { return text.empty() ? "is empty: give KEY=VALUE at least" : ""; },
+                             "TEXT"));
+  command->add_flag(
+      "--quick", options->quick,
+      "small shapes and Qwen3-0.6B; exact, random and structured data, gradients of 1 and 1e-3 (default)");
+  command->add_flag("--full", options->full, "all presets, amplitudes, gradient scales and kinds of data");
   command->add_option("--weights", options->settings.weights,
                       "llama2.c checkpoint or safetensors: judge on real activations");
   command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer");

@@ -39,6 +39,7 @@ const std::vector<MetricName>& metric_names() {
       {"error_spread", "1", "R: root mean square of (error - expected error) / standard deviation; about 1"},
       {"spread_ratio", "1", "R / what is allowed"},
       {"predicted_error", "1", "root mean square of the error that the shadows expect"},
+      {"reference_error", "1", "rms error of the fp32 reference / rms standard deviation of a device's"},
       {"underflow_fraction", "1", "outputs that are zero while |reference| >= 2^-24"},
       {"zero_fraction", "1", "outputs that are zero while the reference is not, of any size"},
       {"nan_count", "count", "outputs that are NaN"},

@@ -12,7 +12,8 @@
 namespace aneval::validate {
 namespace {
 
-constexpr std::array<std::string_view, 4> kDataKinds = {"random", "exact", "real", "init"};
+// In the order of the enumeration.
+constexpr std::array<std::string_view, 7> kDataKinds = {"random", "exact", "real", "init", "sinks", "means", "repeats"};
 
 /// One key of the text: how it is written (empty: left out) and how it is read.
 struct Key {
@@ -145,6 +146,10 @@ const Key& find_key(std::string_view name) {
 }
 
 }  // namespace
+
+bool is_structured(DataKind kind) {
+  return std::find(std::begin(kStructuredKinds), std::end(kStructuredKinds), kind) != std::end(kStructuredKinds);
+}
 
 std::string_view data_kind_name(DataKind kind) { return kDataKinds.at(static_cast<std::size_t>(kind)); }
 

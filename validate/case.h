@@ -19,10 +19,18 @@ enum class DataKind {
   exact,   // integers and selections: every linear block, and attention that picks one key, without any rounding
   real,    // captured from a trained model running on a text; `layer` says where
   init,    // the same from a randomly initialised model on random tokens, both from the seed
+  // Random data with a structure that trained models have and independent numbers do not (case_data_structured.cpp).
+  sinks,    // a few keys that almost every query attends to, and the tokens of massive activations
+  means,    // every channel has an offset of its own that all tokens share
+  repeats,  // few distinct tokens, repeated
 };
 
 /// Whether the data are captured from a model and do not come from the case alone.
 inline bool from_model(DataKind kind) { return kind == DataKind::real || kind == DataKind::init; }
+
+/// The structured kinds of random data.
+inline constexpr DataKind kStructuredKinds[] = {DataKind::sinks, DataKind::means, DataKind::repeats};
+bool is_structured(DataKind kind);
 
 std::string_view data_kind_name(DataKind kind);
 

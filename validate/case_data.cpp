@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/random.h"
+#include "validate/case_data_structured.h"
 
 namespace aneval::validate {
 namespace {
@@ -59,30 +60,35 @@ void fill_integers(Random& random, Tensor& tensor, std::int64_t largest, std::in
     value = random.below(sparsity) == 0 ? static_cast<float>(random.below(2 * largest + 1) - largest) : 0.0F;
 }
 
-/// Probability rows with a single one: query p of head j looks at key (j + 3p) mod (p + 1).
+/// The key that query p of head j selects: (j + 3p) mod (p + 1).
 std::int64_t selected_key(std::int64_t head, std::int64_t query) { return (head + 3 * query) % (query + 1); }
 
-/// q and k [H·h, S] such that every query's score with its key exceeds all others by at least 64²/sqrt(h), above 18 for
-/// every head dimension up to 128² (e^-18 is half of fp16's smallest number): keys carry a one-hot code of 64 in lane
-/// t mod h, and only the first h keys carry any.
+/// q and k [H·h, S] such that every query's score with its key exceeds all others by 128²/sqrt(h): keys carry a one-hot
+/// code of 128 in lane t, and only the first h keys carry any. From 18 on the others' probabilities are 0 in fp16
+/// (e^-18 is half of its smallest number), from 746 on, up to h = 482, in double too: then the probabilities are
+/// integers for the shadows, and sums of them lose nothing. 128² stays below the 32768 of the accumulators.
 void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
   const std::int64_t seq = q.cols(), h = shape.head_dim;
   std::fill(q.data.begin(), q.data.end(), 0.0F);
   std::fill(k.data.begin(), k.data.end(), 0.0F);
   for (std::int64_t head = 0; head < shape.heads; ++head) {
     for (std::int64_t key = 0; key < std::min(seq, h); ++key)
-      k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 64.0F;
+      k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 128.0F;
     for (std::int64_t query = 0; query < seq; ++query) {
       const std::int64_t key = selected_key(head, std::min(query, h - 1));
-      q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 64.0F;
+      q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 128.0F;
     }
   }
 }
 
 /// Attention of sdpaFwd that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four rows of
 /// xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation leaves in
-/// place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18.
-void fill_forward_selection(const ModelShape& shape, CaseData& data) {
+/// place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18. All other lanes of the queries
+/// hold integers, which meet no key but that of token 0 (its mark is the only one that Wk's other lanes read): q_rope
+/// and k_rope are those integers at position 0, where nothing is rotated, and the scores change by a few hundred at
+/// most.
+void fill_forward_selection(const Case& c, CaseData& data) {
+  const ModelShape& shape = c.shape;
   Tensor &xn = data.activations.at("xn"), &wq = data.weights.at("wq"), &wk = data.weights.at("wk");
   const std::int64_t seq = xn.cols(), dim = shape.dim, h = shape.head_dim;
   if (dim < 4) return;
@@ -92,11 +98,19 @@ void fill_forward_selection(const ModelShape& shape, CaseData& data) {
     for (std::int64_t row = 0; row < 4; ++row) xn.data[static_cast<std::size_t>(row * seq + t)] = marks[row];
   }
   const std::int64_t second = h - 1, first = shape.rope_pairing == RopePairing::half ? h / 2 - 1 : h - 2;
+  Random random(c.seed, "key of token 0");
+  std::fill(wk.data.begin(), wk.data.end(), 0.0F);
+  for (std::int64_t row = 0; row < wk.rows(); ++row) {
+    const std::int64_t drawn = random.below(4);  // −2, −1, 1 or 2
+    wk.data[static_cast<std::size_t>(row * dim)] = static_cast<float>(drawn < 2 ? drawn - 2 : drawn - 1);
+  }
   const auto set_lanes = [&](Tensor& w, std::int64_t heads, std::int64_t mark_first, std::int64_t mark_second) {
-    std::fill(w.data.begin(), w.data.end(), 0.0F);
     for (std::int64_t head = 0; head < heads; ++head) {
-      w.data[static_cast<std::size_t>((head * h + first) * dim + mark_first)] = 128.0F;
-      w.data[static_cast<std::size_t>((head * h + second) * dim + mark_second)] = 128.0F;
+      for (const auto& [lane, mark] : {std::pair{first, mark_first}, std::pair{second, mark_second}}) {
+        const auto row = w.data.begin() + (head * h + lane) * dim;
+        std::fill_n(row, dim, 0.0F);
+        row[mark] = 128.0F;
+      }
     }
   };
   set_lanes(wk, shape.kv_heads, 0, 3);
@@ -110,15 +124,23 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
     const bool weight = slot.kind == ane::SlotKind::weight;
     Tensor tensor(weight ? natural_shape(slot) : std::vector<std::int64_t>{slot.channels.size(), slot.width.size()});
     if (slot.name == "probs") {
+      // Half on the selected key, half on the next one: a single key would leave ds = P∘(dp − rowsum(P∘dp)) zero.
       for (std::int64_t row = 0; row < tensor.rows(); ++row) {
-        const std::int64_t query = row % tensor.cols(), head = row / tensor.cols();
-        tensor.data[static_cast<std::size_t>(row * tensor.cols() + selected_key(head, query))] = 1.0F;
+        const std::int64_t query = row % tensor.cols(), key = selected_key(row / tensor.cols(), query);
+        float* p = tensor.data.data() + row * tensor.cols();
+        p[key] += 0.5F;
+        p[(key + 1) % (query + 1)] += 0.5F;
       }
     } else if (weight) {
       // −1, 0, 1 with one in 4 drawn: sums over a few thousand terms stay far below 2048, where fp16 skips no integer.
       fill_integers(random, tensor, 1, 4);
     } else {
       fill_integers(random, tensor, 2, 2);
+      // ds = P∘(dp − rowsum(P∘dp))/sqrt(h) takes quarters of dp; times this it stays an integer, whether 1/sqrt(h) is a
+      // power of two or folded.
+      const float quarters = 4 * std::exp2(std::ceil(std::log2(static_cast<float>(c.shape.head_dim)) / 2));
+      if (slot.name == "dp")
+        for (float& value : tensor.data) value *= quarters;
       // The first half of the tokens silences h1: there g = 0 and y = x2, exactly.
       if (slot.name == "xm")
         for (std::int64_t d = 0; d < tensor.rows(); ++d)
@@ -130,7 +152,7 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
       data.activations[slot.name] = std::move(tensor);
   }
   if (c.kernel == "sdpaBwd1") fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
-  if (c.kernel == "sdpaFwd") fill_forward_selection(c.shape, data);
+  if (c.kernel == "sdpaFwd") fill_forward_selection(c, data);
   return data;
 }
 
@@ -147,7 +169,8 @@ void scale_gradients(CaseData& data, double factor) {
 
 CaseData make_case_data(const Case& c, const ane::PackedLayout& layout) {
   if (!from_model(c.data)) {
-    CaseData data = c.data == DataKind::random ? random_data(c, layout) : exact_data(c, layout);
+    CaseData data = c.data == DataKind::exact ? exact_data(c, layout) : random_data(c, layout);
+    if (is_structured(c.data)) add_structure(c, data);
     scale_gradients(data, c.loss_scale);
     return data;
   }

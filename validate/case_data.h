@@ -19,8 +19,9 @@ bool is_gradient(std::string_view slot);
 void scale_gradients(CaseData& data, double factor);
 
 /// Activations N(0, amp²); weights N(0, 1/fan_in); gradients (slots named d…) N(0, (amp·grad)²); probs a causal
-/// softmax. Exact cases: integers whose products and sums no format rounds, and for attention queries that pick one key
-/// each. Errors: data=real (it comes from a model, not from a seed).
+/// softmax. The structured kinds start from those numbers (case_data_structured.h). Exact cases: integers whose
+/// products and sums no format rounds, and for attention queries that pick one key each. Errors: data=real and
+/// data=init (they come from a model).
 CaseData make_case_data(const Case& c, const ane::PackedLayout& layout);
 
 }  // namespace aneval::validate

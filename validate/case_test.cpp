@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <set>
+
 #include "ane/kernels/kernel.h"
 #include "common/error.h"
 #include "validate/suites.h"
@@ -11,6 +14,7 @@ namespace aneval::validate {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 TEST(CaseText, EverySuiteCaseReadsBackToItself) {
@@ -53,6 +57,21 @@ TEST(CaseText, TheLossScaleIsLeftOutAtOne) {
   EXPECT_EQ(parse_case(case_text(c)).loss_scale, 0.125);
 }
 
+TEST(CaseText, EveryKindOfDataReadsBackToItself) {
+  for (const DataKind kind : {DataKind::random, DataKind::exact, DataKind::real, DataKind::init, DataKind::sinks,
+                              DataKind::means, DataKind::repeats}) {
+    Case c;
+    c.kernel = "woFwd";
+    c.shape = load_model_shape("Stories110M");
+    c.data = kind;
+    EXPECT_THAT(case_text(c), HasSubstr("data=" + std::string(data_kind_name(kind))));
+    EXPECT_EQ(parse_case(case_text(c)).data, kind);
+    EXPECT_EQ(is_structured(kind),
+              data_kind_name(kind) == "sinks" || data_kind_name(kind) == "means" || data_kind_name(kind) == "repeats");
+    EXPECT_FALSE(is_structured(kind) && from_model(kind));
+  }
+}
+
 TEST(CaseText, KeysComeInAnyOrder) {
   const Case c = parse_case("seed=9;seq=64;model=Stories110M;kernel=qBwd;pad=32");
   EXPECT_EQ(c.shape.dim, 768);
@@ -87,6 +106,7 @@ TEST(CaseText, WrongTextIsNamedWithTheRemedy) {
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;sead=1"), HasSubstr("seed"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;head_map=cyclik"), HasSubstr("cyclic"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;data=rand"), HasSubstr("random"));
+  EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;data=sink"), HasSubstr("sinks"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seq=0"), HasSubstr("seq"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;seed=-1"), HasSubstr("seed"));
   EXPECT_THAT(error_of("kernel=woFwd;model=Stories110M;amp=big"), HasSubstr("amp"));
@@ -104,6 +124,56 @@ TEST(CaseFilter, ComparesMeaningNotSpelling) {
   EXPECT_TRUE(matches(c, "pad=none"));
   EXPECT_FALSE(matches(c, "pad=32"));
   EXPECT_FALSE(matches(c, "kernel=qBwd"));
+  EXPECT_FALSE(matches(c, "data=sinks"));
+  c.data = DataKind::sinks;
+  EXPECT_TRUE(matches(c, "data=sinks;model=Stories110M"));
+  EXPECT_FALSE(matches(c, "data=sinks;layer=2"));
+}
+
+TEST(CaseFilter, AnUnknownKeyOrValueIsAnErrorAndNoCaseLess) {
+  EXPECT_THROW((void)matches(Case{}, "sead=1"), Error);
+  EXPECT_THROW((void)matches(Case{}, "data=sink"), Error);
+  EXPECT_THROW((void)matches(Case{}, "kernel"), Error);
+}
+
+TEST(Suites, AShapeMeetsEveryKindOfDataOfItsExtent) {
+  const auto registry = ane::KernelRegistry::builtin();
+  SuiteOptions options;
+  options.shape = edge_shapes().front();
+  const auto count = [&](const std::string& filter) {
+    const auto cases = shape_cases(registry, options);
+    return std::count_if(cases.begin(), cases.end(), [&](const Case& c) { return matches(c, filter); });
+  };
+  EXPECT_EQ(count(""), 37);  // 11 kernels twice, seven with small gradients, eight structured
+  EXPECT_EQ(count("data=exact"), 11);
+  EXPECT_EQ(count("data=random"), 18);
+  EXPECT_EQ(count("data=sinks"), 3);  // sdpaFwd, sdpaBwd1, sdpaBwd2
+  EXPECT_EQ(count("data=sinks;kernel=sdpaFwd"), 1);
+  EXPECT_EQ(count("data=means"), 5);  // woFwd, ffnBwdW2t, wotBwd, qBwd, dynMatmul
+  options.extent = Extent::full;
+  EXPECT_EQ(count("data=random"), 54);
+  EXPECT_EQ(count("data=random;amp=0.3;grad=0.001"), 7);
+  EXPECT_EQ(count("kernel=qBwd;amp=2.5"), 2);
+  EXPECT_EQ(count("kernel=woFwd;amp=2.5"), 1);  // no gradient goes in
+  for (const DataKind kind : kStructuredKinds) EXPECT_EQ(count("data=" + std::string(data_kind_name(kind))), 11);
+}
+
+TEST(Suites, EdgeShapesReachEveryEdge) {
+  std::set<std::int64_t> ratios, head_dims, lengths;
+  bool odd_width = false, ragged = false;
+  for (const ModelShape& shape : edge_shapes()) {
+    EXPECT_NO_THROW(check_shape(shape, shape.name));
+    ratios.insert(shape.ratio());
+    head_dims.insert(shape.head_dim);
+    lengths.insert(shape.seq);
+    odd_width |= (shape.dim & (shape.dim - 1)) != 0;
+    ragged |= shape.seq % 32 != 0;
+  }
+  EXPECT_THAT(ratios, IsSupersetOf({1, 2, 4, 8}));
+  EXPECT_THAT(head_dims, IsSupersetOf({16, 32, 64, 128}));
+  EXPECT_TRUE(lengths.contains(1));
+  EXPECT_TRUE(odd_width);
+  EXPECT_TRUE(ragged);
 }
 
 }  // namespace

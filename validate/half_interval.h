@@ -100,6 +100,7 @@ class SumEnd {
   SumEnd(emulator::Summation summation, emulator::Rounding rounding) : summation_(summation), rounding_(rounding) {}
 
   void add(double value) {
+    before_ = total_;
     total_ += value;
     if (summation_ == emulator::Summation::fp16)
       total_ = nearest_half(rounding_, total_);
@@ -107,12 +108,14 @@ class SumEnd {
       magnitude_ += std::abs(value);
     ++terms_;
   }
-  /// Variance between two drawings of the rounding of the addition that was made last, of `value`, which is spread by
-  /// `sigma`: none where both lie on the result's grid.
-  double drawn_variance(double value, double sigma) const {
+  /// drawn_variance() of the addition that was made last, of `value`, spread by `sigma`, to a sum spread by
+  /// `sum_sigma`. None where both lie on the result's grid; and the sum's spread moves it by whole spacings, unless its
+  /// grid was finer.
+  double drawn_variance(double value, double sigma, double sum_sigma) const {
     if (summation_ != emulator::Summation::fp16) return 0;
-    const double spacing = half_spacing(std::abs(total_));
-    return half_spacing(std::abs(value)) < spacing ? validate::drawn_variance(spacing, sigma) : 0;
+    const double spacing = half_spacing(std::abs(total_)), of_sum = half_spacing(std::abs(before_));
+    if (std::min(half_spacing(std::abs(value)), of_sum) >= spacing) return 0;
+    return validate::drawn_variance(spacing, of_sum < spacing ? std::hypot(sigma, sum_sigma) : sigma);
   }
   /// single_drawn_variance() of the last rounding, if others were drawn with a variance above zero.
   double last_rounding(double others) const {
@@ -132,7 +135,7 @@ class SumEnd {
 
   emulator::Summation summation_;
   emulator::Rounding rounding_;
-  double total_ = 0, magnitude_ = 0;
+  double total_ = 0, before_ = 0, magnitude_ = 0;
   std::int64_t terms_ = 0;
 };
 

@@ -107,6 +107,19 @@ void compare_spread(std::span<const float> device, std::span<const double> refer
       std::all_of(device.begin(), device.end(), zero) && !std::all_of(reference.begin(), reference.end(), zero);
 }
 
+double reference_error(std::span<const float> single, std::span<const double> reference,
+                       std::span<const Shadow> shadow) {
+  double errors = 0, variances = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    const double sigma = shadow[i].sigma(), error = static_cast<double>(single[i]) - reference[i];
+    if (!std::isfinite(sigma) || sigma == 0) continue;
+    errors += error * error;
+    variances += sigma * sigma;
+  }
+  if (variances == 0) return 0;
+  return std::isfinite(errors) ? std::sqrt(errors / variances) : kInfinity;
+}
+
 std::string_view gate_name(Gate gate) {
   constexpr std::array<std::string_view, 5> kNames = {"none", "program", "bound", "deviation", "spread"};
   return kNames.at(static_cast<std::size_t>(gate));
@@ -123,6 +136,10 @@ void conclude(BlockJudgement& j) {
   if (!j.program.holds)
     fail(Status::wrong_result, Gate::program, j.program.worst.ratio,
          "the program computes something else than the reference: " + describe(j.program));
+  else if (!(j.reference_error <= kReferenceError))
+    fail(Status::wrong_result, Gate::program, j.reference_error / kReferenceError,
+         fmt::format("the fp32 reference is off by {:.3g} of what a device is spread by: at most {} is allowed",
+                     j.reference_error, kReferenceError));
   else if (j.metrics.nan_count > 0 && !j.device.holds)
     fail(Status::nonfinite, Gate::bound, j.device.worst.ratio,
          fmt::format("{} NaN in the output; {}", j.metrics.nan_count, describe(j.device)));

@@ -46,6 +46,7 @@ struct BlockJudgement {
   SpreadJudgement spread;
   Worst spread_worst;  // the element of the largest deviation
   Metrics metrics;
+  double reference_error = 0;            // rms of fp32 reference − double reference, by the rms of σ
   std::int64_t exact_elements = 0;       // only one fp16 number lies within the bound
   std::int64_t straddling_elements = 0;  // may be infinite, or must be
   bool all_zero = false;                 // every output, though not every reference
@@ -67,6 +68,13 @@ Comparison compare_device(std::span<const float> device, std::span<const double>
 /// Gates 2 and 3, into spread and spread_worst.
 void compare_spread(std::span<const float> device, std::span<const double> reference, std::span<const Shadow> shadow,
                     BlockJudgement& judgement);
+
+/// The fp32 reference, which users see, must not be what an error is made of: this part of σ at most.
+inline constexpr double kReferenceError = 0.1;
+/// rms(single − reference) / rms(σ) over the elements with a spread. Not element by element: where terms cancel, a
+/// device that adds in fp32 is as exact as the fp32 reference. NaN is infinite.
+double reference_error(std::span<const float> single, std::span<const double> reference,
+                       std::span<const Shadow> shadow);
 
 /// fp16 numbers lie at least 2^-24 apart: a smaller bound than a quarter of that leaves room for one only.
 inline constexpr double kSingleNumberBound = 0x1p-26;

@@ -18,39 +18,40 @@ Comparison device(float got, double reference, Shadow shadow) {
 }
 
 TEST(DeviceGate, HoldsUpToTheBoundAndNotBeyond) {
-  EXPECT_TRUE(device(1.5F, 1.0, {1.0, 0.5, false}).holds);
-  EXPECT_FALSE(device(1.501F, 1.0, {1.0, 0.5, false}).holds);
-  EXPECT_FALSE(device(0.499F, 1.0, {1.0, 0.5, false}).holds);
+  EXPECT_TRUE(device(1.5F, 1.0, {.value = 1.0, .bound = 0.5}).holds);
+  EXPECT_FALSE(device(1.501F, 1.0, {.value = 1.0, .bound = 0.5}).holds);
+  EXPECT_FALSE(device(0.499F, 1.0, {.value = 1.0, .bound = 0.5}).holds);
 }
 
 TEST(DeviceGate, WhereNothingCanRoundTheValuesMustBeEqual) {
-  EXPECT_TRUE(device(3.0F, 3.0, {3.0, 0, false}).holds);
-  EXPECT_FALSE(device(3.0F, 3.0000001, {3.0, 0, false}).holds);
-  EXPECT_EQ(device(3.0F, 3.0000001, {3.0, 0, false}).worst.ratio, std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(device(3.0F, 3.0, {.value = 3.0, .bound = 0}).holds);
+  EXPECT_FALSE(device(3.0F, 3.0000001, {.value = 3.0, .bound = 0}).holds);
+  EXPECT_EQ(device(3.0F, 3.0000001, {.value = 3.0, .bound = 0}).worst.ratio, std::numeric_limits<double>::infinity());
 }
 
 TEST(DeviceGate, NanNeverPasses) {
-  EXPECT_FALSE(device(kNan, 1.0, {1.0, 10, false}).holds);
-  EXPECT_FALSE(device(kNan, 1.0, {1.0, 10, true}).holds);
-  EXPECT_FALSE(device(1.0F, static_cast<double>(kNan), {1.0, 10, false}).holds);
-  EXPECT_FALSE(device(1.0F, 1.0, {1.0, static_cast<double>(kNan), false}).holds);
+  EXPECT_FALSE(device(kNan, 1.0, {.value = 1.0, .bound = 10}).holds);
+  EXPECT_FALSE(device(kNan, 1.0, {.value = 1.0, .bound = 10, .plus_infinity = true}).holds);
+  EXPECT_FALSE(device(1.0F, static_cast<double>(kNan), {.value = 1.0, .bound = 10}).holds);
+  EXPECT_FALSE(device(1.0F, 1.0, {.value = 1.0, .bound = static_cast<double>(kNan)}).holds);
 }
 
 TEST(DeviceGate, AnElementThatMayOverflowPassesAsInfinityOfItsSignOnly) {
-  const Shadow high{65500, 32, true};
+  const Shadow high{.value = 65500, .bound = 32, .plus_infinity = true};
   EXPECT_TRUE(device(kInf, 65500, high).holds);
   EXPECT_TRUE(device(65504.0F, 65500, high).holds);
   EXPECT_FALSE(device(-kInf, 65500, high).holds);
   EXPECT_FALSE(device(1.0F, 65500, high).holds);
-  EXPECT_FALSE(device(kInf, 65500, {65500, 32, false}).holds);
+  EXPECT_FALSE(device(kInf, 65500, {.value = 65500, .bound = 32}).holds);
 }
 
 TEST(DeviceGate, WhereTheDeviceMustOverflowAFiniteValueIsWrong) {
-  const Shadow sure{40000, 7232, true, false, false};
+  const Shadow sure{.value = 40000, .bound = 7232, .plus_infinity = true, .finite = false};
   EXPECT_TRUE(device(kInf, 40000, sure).holds);
   EXPECT_FALSE(device(-kInf, 40000, sure).holds);
   EXPECT_FALSE(device(40000.0F, 40000, sure).holds);
-  EXPECT_FALSE(device(-40000.0F, -40000, {-40000, 7232, false, true, false}).holds);
+  EXPECT_FALSE(
+      device(-40000.0F, -40000, {.value = -40000, .bound = 7232, .minus_infinity = true, .finite = false}).holds);
 }
 
 TEST(DeviceGate, ABoundThatIsInfiniteLetsNoInfinityPass) {
@@ -60,7 +61,7 @@ TEST(DeviceGate, ABoundThatIsInfiniteLetsNoInfinityPass) {
 TEST(DeviceGate, TheWorstElementIsNamedByChannelAndToken) {
   const std::vector<float> got = {0, 0, 0, 0.5F, 0, 0};
   const std::vector<double> reference(6, 0.0);
-  const std::vector<Shadow> shadow(6, Shadow{0, 0.1, false});
+  const std::vector<Shadow> shadow(6, Shadow{.value = 0, .bound = 0.1});
   const Comparison c = compare_device(got, reference, shadow, 3);
   EXPECT_EQ(c.worst.channel, 1);
   EXPECT_EQ(c.worst.token, 0);
@@ -69,8 +70,12 @@ TEST(DeviceGate, TheWorstElementIsNamedByChannelAndToken) {
 
 TEST(ProgramCheck, AllowsTheRoundingOfDoubleAndNothingElse) {
   const std::vector<double> reference = {1.0, 1e-9};
-  EXPECT_TRUE(compare_program(std::vector<Shadow>{{1.0 + 1e-13, 0, false}, {1e-9, 0, false}}, reference, 2).holds);
-  EXPECT_FALSE(compare_program(std::vector<Shadow>{{1.0 + 1e-11, 0, false}, {1e-9, 0, false}}, reference, 2).holds);
+  EXPECT_TRUE(compare_program(std::vector<Shadow>{{.value = 1.0 + 1e-13, .bound = 0}, {.value = 1e-9, .bound = 0}},
+                              reference, 2)
+                  .holds);
+  EXPECT_FALSE(compare_program(std::vector<Shadow>{{.value = 1.0 + 1e-11, .bound = 0}, {.value = 1e-9, .bound = 0}},
+                               reference, 2)
+                   .holds);
 }
 
 BlockJudgement judgement(bool program, bool device_holds) {

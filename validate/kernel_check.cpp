@@ -72,15 +72,15 @@ std::string beyond_fp16(const ane::PackedLayout& layout, ane::Surface& input) {
   return {};
 }
 
-reference::Matrices<double> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
-  reference::Matrices<double> inputs;
+template <class T>
+reference::Matrices<T> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
+  reference::Matrices<T> inputs;
   std::vector<float> values;
   for (const ane::Slot& slot : layout.slots()) {
     values.resize(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
     ane::read_slot(layout, slot.name, input, values);
     inputs[slot.name] =
-        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size())
-            .cast<double>();
+        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size()).cast<T>();
   }
   return inputs;
 }
@@ -213,7 +213,10 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   }
 
   const reference::Matrices<double> expected = options_.references.find(c.kernel).in_double(
-      c.shape, reference_options(c.variant), surface_inputs(layout, input));
+      c.shape, reference_options(c.variant), surface_inputs<double>(layout, input));
+
+  const reference::Matrices<float> in_float = options_.references.find(c.kernel).in_float(
+      c.shape, reference_options(c.variant), surface_inputs<float>(layout, input));
 
   result.output_hash = evaluate(*options_.device, *ready.request, generation_++);
   const std::string second = evaluate(*options_.device, *ready.request, generation_++);
@@ -254,6 +257,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     }
     j.device = compare_device(device, reference, shadows, j.tokens);
     compare_spread(device, reference, shadows, j);
+    j.reference_error = reference_error({in_float.at(block.name).data(), n}, reference, shadows);
     j.metrics = compute_metrics(device, reference);
     for (const Shadow& shadow : shadows) {
       j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.straddles() ? 1 : 0;

@@ -93,6 +93,7 @@ std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
       add_value(rows, row, block.block, "error_spread", block.spread.rms);
       add_value(rows, row, block.block, "spread_ratio", block.spread.rms / block.spread.rms_limit);
     }
+    add_value(rows, row, block.block, "reference_error", block.reference_error);
     add_value(rows, row, block.block, "predicted_error", block.spread.predicted_error);
   }
   Record judged = base;

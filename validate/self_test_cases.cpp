@@ -83,7 +83,12 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
     for (std::size_t i = 0; i < shapes.size(); ++i)
       for (const ane::KernelSpec& spec : registry.all()) {
         if (!full && (p + i) % 2 != 0) continue;
-        for (Case c : settings(spec, shapes[i], seed)) {
+        auto cases = settings(spec, shapes[i], seed);
+        for (const DataKind kind : kStructuredKinds) {
+          cases.push_back(base_case(spec, shapes[i], seed));
+          cases.back().data = kind;
+        }
+        for (Case& c : cases) {
           c.seed = next++;
           plan.healthy.push_back({emulator::profiles()[p].name, c});
         }

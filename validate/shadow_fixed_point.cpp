@@ -32,9 +32,6 @@ float exponent_power(double magnitude) {
   return std::max(std::bit_cast<float>(bits), 0x1p-14F);
 }
 
-/// An operand is expected within this many standard deviations: in a product of a billion pairs one is not.
-constexpr double kFar = 6;
-
 Term make_term(const Shadow& x) {
   const Interval held = held_by_device(x);
   const double most = std::max(std::abs(held.low), std::abs(held.high));
@@ -73,7 +70,8 @@ inline PairSpread pair_spread(const Term& a, const Term& b) {
   const bool exact = a.grain * b.grain >= kUnit;
   const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
   const float of_kept = small && !exact ? rounding : 0.0F;
-  const float of_rounding = small ? 3 * kRoundingVariance : kRoundingVariance;
+  const bool drawn = small && a.bound + b.bound > 0;
+  const float of_rounding = drawn ? 2 * kRoundingVariance : kRoundingVariance;
   const bool undecided = a.least * b.least < kUnit && a.most * b.most >= kUnit;
   const float decided = kept && !exact ? of_rounding : 0.0F;
   return {kept ? of_kept : -product, undecided ? decided + product * product / 2 : decided};

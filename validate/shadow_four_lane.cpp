@@ -15,7 +15,8 @@
 // Truncation has a direction, so it is a bias first of all. With u = 2^(e−11) the smaller addend loses u/2 on average
 // (all of it, when it is below u), variance u²/12. The sum loses its own u/2 likewise when the larger addend was a
 // product of 22 bits; when it was a sum, 0 or u, variance u²/4, and only if the exponent has grown by one. Followed for
-// the expected operands, addition by addition.
+// the expected operands, addition by addition. An operand that may or may not be flushed adds half of (a·b)² to the
+// variance of its products.
 #include <array>
 #include <bit>
 #include <cmath>
@@ -47,6 +48,9 @@ Term make_term(const Shadow& x) {
   term.grain = flushed ? kZeroGrain : passes ? grain_of(held) : kNoGrain;
   term.centre = static_cast<float>(centre);
   term.low = std::abs(centre) < kSmallestNormal ? 0 : term.centre;  // what reaches the adder, with its sign
+  // Whether it does may be open: nothing is known of a deviation that is no number, then the bound decides.
+  const double deviation = kFar * x.sigma(), distance = std::abs(std::abs(centre) - kSmallestNormal);
+  term.most = !flushed && !passes && !(distance > deviation) ? 1 : 0;
   return term;
 }
 
@@ -80,7 +84,7 @@ inline ExpectedSum expected_sum(float sum, float product, bool sum_is_product) {
 template <std::size_t kCount>
 void add_group(const Term* left, const TermRow* right, TileSums& sums) {
   std::array<float, kTile> total{}, truncated{}, moved{}, grain;
-  std::array<float, kTile> expected{}, exact_sum{}, adder_sum{}, variance{};
+  std::array<float, kTile> expected{}, exact_sum{}, adder_sum{}, variance{}, undecided{};
   grain.fill(kZeroGrain);
   for (std::size_t lane = 0; lane < kCount; ++lane) {
     const Term a = left[lane];
@@ -101,7 +105,9 @@ void add_group(const Term* left, const TermRow* right, TileSums& sums) {
       expected[j] = lane > 0 ? next.total : product;
       variance[j] += lane > 0 ? next.variance : 0.0F;
       adder_sum[j] += product;  // without truncation
-      exact_sum[j] += a.centre * b.centre[j];
+      const float uncut = a.centre * b.centre[j];
+      exact_sum[j] += uncut;
+      undecided[j] += a.most + b.most[j] > 0 ? uncut * uncut / 2 : 0.0F;
     }
   }
   for (std::size_t j = 0; j < kTile; ++j) {
@@ -110,7 +116,7 @@ void add_group(const Term* left, const TermRow* right, TileSums& sums) {
     sums.magnitude[j] += total[j];
     const float flushed = adder_sum[j] - exact_sum[j];
     sums.bias[j] += exact ? flushed : flushed + (expected[j] - adder_sum[j]);
-    sums.variance[j] += exact ? 0.0F : variance[j];
+    sums.variance[j] += undecided[j] + (exact ? 0.0F : variance[j]);
     sums.grain[j] = grain[j] < sums.grain[j] ? grain[j] : sums.grain[j];
   }
 }

@@ -32,6 +32,9 @@ struct Term {
 /// number that a zero is a multiple of.
 inline constexpr float kZeroGrain = 0x1p60F, kNoGrain = 0x1p-60F;
 
+/// An operand is expected within this many standard deviations of its centre: of a billion one is not.
+inline constexpr double kFar = 6;
+
 /// A float that is not below; and unless it is 0 not below 2^-60, so that products of two stay normal numbers:
 /// subnormal arithmetic is slow, and 2^-60 is far below any bound that matters.
 float upwards(double value);

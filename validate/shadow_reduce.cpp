@@ -52,12 +52,14 @@ struct SumEnds {
   SumSpread spread;
   Shadow total;
   double exact = 0, roundings = 0;  // the sum of what `centre` added up; how other roundings on its way may differ
+  emulator::Rounding rounding;
   bool sticky;
 
   explicit SumEnds(const emulator::Profile& profile)
       : low(profile.reduce_sum, profile.elementwise_rounding),
         high(low),
         centre(low),
+        rounding(profile.elementwise_rounding),
         sticky(profile.specials == emulator::Specials::ieee) {}
 
   /// Not less than of the last rounding alone.
@@ -68,10 +70,10 @@ struct SumEnds {
     low.add(held.low);
     high.add(held.high);
     total.value += term.value;
-    const double expected = std::clamp(term.centre(), held.low, held.high);
+    const double expected = std::clamp(nearest_half(rounding, term.centre()), held.low, held.high);
     centre.add(expected);
     exact += expected;
-    roundings += centre.drawn_variance(expected, term.sigma());
+    roundings += centre.drawn_variance(expected, term.sigma(), std::sqrt(spread.variance + roundings));
     spread.add(term);
     if (!sticky) return;
     total.plus_infinity = total.plus_infinity || term.plus_infinity || high.high() >= kBeyondHalf;

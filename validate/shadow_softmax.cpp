@@ -155,7 +155,7 @@ class TableSoftmax {
       e.probability.push_back(numerator);
       e.roundings.push_back(relative);
       sum.add(numerator);
-      roundings += sum.drawn_variance(numerator, of_numerator);
+      roundings += sum.drawn_variance(numerator, of_numerator, std::sqrt(variance + roundings));
       variance += of_numerator * of_numerator;
     }
     const double total = std::max(1.0, rounded(sum.low())), inverse = rounded(1 / total);

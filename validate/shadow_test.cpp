@@ -132,21 +132,21 @@ TEST(Store, RoundsTheEndsOfTheInterval) {
 }
 
 TEST(Store, MarksWhatMayOverflowAndKeepsTheFiniteSide) {
-  const Shadow s = ieee(kTwo, kAdd, {{{65000, 0, false}}, {{520, 8, false}}}).front();
+  const Shadow s = ieee(kTwo, kAdd, {{{65000}}, {{520, 8, false}}}).front();
   EXPECT_TRUE(s.plus_infinity);
   EXPECT_LE(s.bound, 32);  // if it stays finite it is within one spacing
-  EXPECT_FALSE(ieee(kTwo, kAdd, {{{65000, 0, false}}, {{500, 8, false}}}).front().plus_infinity);
+  EXPECT_FALSE(ieee(kTwo, kAdd, {{{65000}}, {{500, 8}}}).front().plus_infinity);
 }
 
 TEST(Softmax, AScoreThatOverflowsToMinusInfinityIsHarmless) {
   std::vector<Shadow> scores(64, Shadow{});
-  scores[1] = {-65520, 8, false, true};
+  scores[1] = {.value = -65520, .bound = 8, .minus_infinity = true};
   const auto p = ieee("tensor<fp16, [4, 16]> a", kSoftmax, {scores});
   EXPECT_FALSE(p[0].plus_infinity);
   EXPECT_EQ(p[1].value, 0);
   EXPECT_EQ(p[1].bound, 0);
   EXPECT_LT(p[0].bound, 1e-4);
-  scores[1] = {65520, 8, true};  // +inf is not
+  scores[1] = {.value = 65520, .bound = 8, .plus_infinity = true};  // +inf is not
   EXPECT_TRUE(ieee("tensor<fp16, [4, 16]> a", kSoftmax, {scores})[0].plus_infinity);
 }
 

@@ -55,29 +55,53 @@ std::vector<ane::Variant> single_variants() {
   return variants;
 }
 
-bool takes_gradients(const ane::KernelSpec& spec, const Case& c) {
-  const auto layout = spec.layout({c.shape, c.variant, c.ic, c.oc});
+ane::PackedLayout layout_of(const ane::KernelSpec& spec, const Case& c) {
+  return spec.layout({c.shape, c.variant, c.ic, c.oc});
+}
+
+bool takes_gradients(const ane::PackedLayout& layout) {
   return std::any_of(layout.slots().begin(), layout.slots().end(), [](const ane::Slot& slot) {
     return slot.kind == ane::SlotKind::activation && is_gradient(slot.name);
   });
 }
 
+bool is_one_product(const ane::PackedLayout& layout) {
+  return std::count_if(layout.slots().begin(), layout.slots().end(),
+                       [](const ane::Slot& slot) { return slot.kind == ane::SlotKind::weight; }) == 1;
+}
+
+/// Whether queries meet keys: both lie on the surface, or the weights that make them.
+bool attends(const ane::PackedLayout& layout) {
+  const auto has = [&](std::string_view name) {
+    return std::any_of(layout.slots().begin(), layout.slots().end(),
+                       [&](const ane::Slot& slot) { return slot.name == name; });
+  };
+  return (has("q") && has("k_tiled")) || (has("wq_t") && has("wk_t"));
+}
+
 }  // namespace
 
 std::vector<Case> shape_cases(const ane::KernelRegistry& registry, const SuiteOptions& options) {
+  const bool full = options.extent == Extent::full;
+  const std::vector<double> amplitudes = full ? std::vector<double>{0.3, 1, 2.5} : std::vector<double>{1};
   std::vector<Case> cases;
   for (const ane::KernelSpec& spec : registry.all()) {
-    cases.push_back(make_case(spec.name, options, DataKind::exact, 1, 1));
-    if (options.extent == Extent::quick) {
-      cases.push_back(make_case(spec.name, options, DataKind::random, 1, 1));
+    const auto add = [&](DataKind data, double amplitude, double gradient) {
+      cases.push_back(make_case(spec.name, options, data, amplitude, gradient));
+    };
+    add(DataKind::exact, 1, 1);
+    const ane::PackedLayout layout = layout_of(spec, cases.back());
+    for (const double amplitude : amplitudes) {
+      add(DataKind::random, amplitude, 1);
       // Gradients of the size that training has: whether they survive is the question.
-      if (takes_gradients(spec, cases.back()))
-        cases.push_back(make_case(spec.name, options, DataKind::random, 1, 1e-3));
-      continue;
+      if (takes_gradients(layout)) add(DataKind::random, amplitude, 1e-3);
     }
-    for (const double amplitude : {0.3, 1.0, 2.5})
-      for (const double gradient : {1.0, 1e-3})
-        cases.push_back(make_case(spec.name, options, DataKind::random, amplitude, gradient));
+    if (full)
+      for (const DataKind kind : kStructuredKinds) add(kind, 1, 1);
+    else if (attends(layout))
+      add(DataKind::sinks, 1, 1);
+    else if (is_one_product(layout))  // the others take longest and are sums of such
+      add(DataKind::means, 1, 1);
   }
   return cases;
 }
@@ -107,6 +131,7 @@ const std::vector<ModelShape>& edge_shapes() {
       small_shape("ratio4", 80, 160, 8, 2, 16, 33),
       small_shape("ratio8-wide-heads", 48, 64, 8, 1, 128, 24),
       small_shape("half-pairing", 64, 128, 4, 2, 24, 29, RopePairing::half),
+      small_shape("head-dim-64-odd-width", 75, 101, 4, 2, 64, 31),
   };
   return shapes;
 }
