@@ -11,7 +11,7 @@
 
 namespace aneval::cli {
 
-int self_test_command(const DeviceOptions& device, bool full, const std::string& out) {
+int self_test_command(const DeviceOptions& device, bool full, const std::string& filter, const std::string& out) {
   // What is healthy must be known to be so: the devices are emulators, whatever this machine has.
   DeviceOptions emulated = device;
   if (emulated.backend == "auto") emulated.backend = "emulator";
@@ -20,8 +20,10 @@ int self_test_command(const DeviceOptions& device, bool full, const std::string&
                       "leave --backend out");
   check_result_file(out);
   Session session = open_session(emulated);
-  const auto plan = validate::SelfTestPlan::make(emulated.profile, full, emulated.seed);
+  auto plan = validate::SelfTestPlan::make(emulated.profile, full, emulated.seed);
+  plan.keep(filter);
   const auto planned = static_cast<std::int64_t>(plan.defective.size() + plan.healthy.size());
+  if (planned == 0) throw input_error("--filter " + filter, "fits none of the self-test's cases", "leave it out");
   ResultFile results({.file = out,
                       .run = session.run,
                       .command = "validate --self-test",

@@ -7,7 +7,7 @@
 
 namespace aneval::cli {
 
-/// Exit code 0 when everything that can be found was, and nothing else.
-int self_test_command(const DeviceOptions& device, bool full, const std::string& out);
+/// Exit code 0 when everything that can be found was, and nothing else. `filter` picks cases; empty: all.
+int self_test_command(const DeviceOptions& device, bool full, const std::string& filter, const std::string& out);
 
 }  // namespace aneval::cli

@@ -41,6 +41,8 @@ struct SelfTestPlan {
 
   /// Small shapes and a few cases of Qwen3-0.6B; `full`: more of both. Healthy runs: all profiles.
   static SelfTestPlan make(const std::string& profile, bool full, std::uint64_t seed);
+  /// Only what `filter` fits (case.h: matches).
+  void keep(const std::string& filter);
 };
 
 struct SelfTestOptions {
@@ -113,7 +115,8 @@ bool is_flagged(Status status);
 /// Defects of the host, and healthy layers, whose false alarms are added.
 std::vector<Detection> run_host_defects(const SelfTestPlan& plan, const SelfTestOptions& options,
                                         std::vector<FalseAlarm>& alarms);
-/// The seed project's three. The first two from what was detected, the third by a run of its own, on h16.
+/// The seed project's three. The first two from what was detected, if they were committed; the third by a run of its
+/// own, on h16.
 std::vector<SeedFinding> seed_findings(const std::vector<Detection>& detections, const SelfTestOptions& options);
 
 }  // namespace aneval::validate

@@ -108,4 +108,10 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
   return plan;
 }
 
+void SelfTestPlan::keep(const std::string& filter) {
+  std::erase_if(defective, [&](const DefectRun& run) { return !matches(run.c, filter); });
+  std::erase_if(healthy, [&](const HealthyRun& run) { return !matches(run.c, filter); });
+  std::erase_if(layers, [&](const Case& c) { return !matches(c, filter); });
+}
+
 }  // namespace aneval::validate

@@ -134,8 +134,15 @@ std::vector<Detection> run_host_defects(const SelfTestPlan& plan, const SelfTest
 }
 
 std::vector<SeedFinding> seed_findings(const std::vector<Detection>& detections, const SelfTestOptions& options) {
-  return {finding_of("cyclic head map", "cyclic_head_map", detections),
-          finding_of("misplaced rmsnorm weight", "rmsnorm_weight_misplaced", detections), unscaled_gradients(options)};
+  std::vector<SeedFinding> findings;
+  const auto add = [&](const char* name, std::string_view defect) {
+    if (std::any_of(detections.begin(), detections.end(), [&](const Detection& d) { return d.defect == defect; }))
+      findings.push_back(finding_of(name, defect, detections));
+  };
+  add("cyclic head map", "cyclic_head_map");
+  add("misplaced rmsnorm weight", "rmsnorm_weight_misplaced");
+  findings.push_back(unscaled_gradients(options));
+  return findings;
 }
 
 }  // namespace aneval::validate
