@@ -32,7 +32,7 @@ std::string_view mechanism_name(Mechanism mechanism);
 
 /// One kernel instance that a defect is applied to.
 struct DefectSite {
-  const ane::KernelSpec& spec;
+  ane::KernelSpec spec;
   ane::KernelConfig config;
   ane::PackedLayout layout;
 

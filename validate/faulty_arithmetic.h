@@ -2,7 +2,9 @@
 // commits the defect, around shadows it tells what the defect changes (visibility.h).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "ane/emulator/device_arithmetic.h"
@@ -96,7 +98,8 @@ class FaultyArithmetic {
   void binary(const Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const {
     if (fault_->truncates) {
       Step wide = step;
-      wide.output.dtype = mil::DType::fp32;  // the result before it is stored
+      // The result before it is stored; the centre of a shadow is that already.
+      if constexpr (std::is_same_v<Element, float>) wide.output.dtype = mil::DType::fp32;
       base_.binary(wide, x, y, out, pool);
       store(out);
     } else {

@@ -32,9 +32,10 @@ void to_centres(std::vector<Shadow>& shadows) {
   for (Shadow& shadow : shadows) shadow.value = shadow.centre();
 }
 
-/// How much more than a rounding a change of a known element must be to show for sure: the value lies within half a
-/// unit of the one number that is possible, so that two units away another number is.
-bool differs_surely(double change, double value) { return std::abs(change) >= 2 * ane::half_ulp(value); }
+/// What a change of a known element must be at least, in units of its last place, to give another number for sure. The
+/// value lies within half a unit of the one number that is possible, and two units from there another one is; what is
+/// done to the stored number itself shows from one unit on.
+double sure_units(const Defect& defect) { return defect.output ? 1 : 2; }
 
 struct Change {
   std::vector<Shadow> from, to;
@@ -117,7 +118,7 @@ Visibility visibility(const HealthyCase& healthy, const Defect& defect, const em
         const double sigma = shadow.sigma();
         if (shadow.straddles() || !std::isfinite(sigma)) continue;
         double z = delta / sigma;
-        if (sigma == 0) z = differs_surely(delta, value) ? kInfinity : 0;
+        if (sigma == 0) z = delta >= sure_units(defect) * ane::half_ulp(value) ? kInfinity : 0;
         here.deviation = std::max(here.deviation, z);
         if (sigma > 0) squares += z * z;
       }
