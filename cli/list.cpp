@@ -10,6 +10,8 @@
 #include "common/error.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
+#include "validate/defects.h"
+#include "validate/defects_host.h"
 #include "validate/suites.h"
 
 namespace aneval::cli {
@@ -74,15 +76,23 @@ void list_benchmarks() {
   for (const bench::Benchmark& benchmark : bench::all_benchmarks(options)) fmt::print("{}\n", benchmark.name);
 }
 
+void list_defects() {
+  const auto line = [](const auto& defect, validate::Mechanism mechanism) {
+    fmt::print("{:<24} {:<11} {}\n", defect.name, validate::mechanism_name(mechanism), defect.summary);
+  };
+  for (const validate::Defect& defect : validate::defect_catalogue()) line(defect, defect.mechanism);
+  for (const validate::HostDefect& defect : validate::host_defects()) line(defect, validate::Mechanism::host);
+}
+
 void list_checks() { print_checks(); }
 
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  static const std::map<std::string, void (*)()> lists = {{"kernels", list_kernels},       {"models", list_models},
-                                                          {"variants", list_variants},     {"profiles", list_profiles},
-                                                          {"benchmarks", list_benchmarks}, {"cases", list_all_cases},
-                                                          {"checks", list_checks},         {"metrics", list_metrics}};
+  static const std::map<std::string, void (*)()> lists = {
+      {"kernels", list_kernels},   {"models", list_models},         {"variants", list_variants},
+      {"profiles", list_profiles}, {"benchmarks", list_benchmarks}, {"cases", list_all_cases},
+      {"defects", list_defects},   {"checks", list_checks},         {"metrics", list_metrics}};
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
     for (const auto& [name, list] : lists) all.push_back(name);

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "cli/interrupt.h"
+#include "cli/self_test.h"
 #include "cli/validate_jobs.h"
 #include "common/error.h"
 #include "common/files.h"
@@ -20,7 +21,7 @@ namespace {
 struct ValidateOptions {
   ValidateSettings settings;
   std::string kernel, case_text, filter, out;
-  bool quick = false, full = false, isolate = false;
+  bool quick = false, full = false, isolate = false, self_test = false;
   double loss_scale = 1;
 };
 
@@ -33,6 +34,9 @@ void check_arguments(const ValidateOptions& o) {
   if (!o.filter.empty() && !o.case_text.empty())
     throw input_error("arguments", "--filter and --case exclude each other", "give one of them");
   if (o.quick && o.full) throw input_error("arguments", "--quick and --full exclude each other", "give one of them");
+  if (o.self_test && (real || o.settings.random_init || !o.kernel.empty() || !o.case_text.empty()))
+    throw input_error("arguments", "--self-test runs through cases of its own",
+                      "leave out --kernel, --case, --random-init and what names real data");
   if (!(o.loss_scale > 0) || !std::isfinite(o.loss_scale))
     throw input_error("--loss-scale", "is no positive number", "give a power of two, e.g. 256");
 }
@@ -180,6 +184,7 @@ class Runner {
 
 int validate_command(const ValidateOptions& o) {
   check_arguments(o);
+  if (o.self_test) return self_test_command(o.settings.device, o.full, o.filter, o.out);
   check_result_file(o.out);  // before any work
   CaseRunner here(o.settings);
   const auto cases = choose_cases(o, here);
@@ -244,6 +249,10 @@ void add_validate(CLI::App& app, Action& action) {
   command->add_flag("--random-init", options->settings.random_init,
                     "instead: the activations and gradients of a randomly initialised --model on random tokens");
   command->add_option("--loss-scale", options->loss_scale, "factor on all gradients")->capture_default_str();
+  command->add_flag(
+      "--self-test", options->self_test,
+      "commit every known defect (`aneval list defects`) and demand that each is found and no healthy run "
+      "is flagged; --profile, --full and --filter apply");
   command->add_flag("--isolate", options->isolate, "run cases in worker processes");
   command->add_option("--out", options->out, "write the records to this CSV file");
   command->callback([options, &action] { action = [options] { return validate_command(*options); }; });

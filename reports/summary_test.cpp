@@ -325,5 +325,28 @@ TEST_F(SummaryTest, HardwareIsNotCalledEmulated) {
 
 TEST_F(SummaryTest, NothingMeasuredIsNoPass) { EXPECT_EQ(summarise({}).verdict, Verdict::incomplete); }
 
+TEST_F(SummaryTest, DefectsOfTheSelfTestHaveATable) {
+  const auto detection = [&](const char* defect, const char* gate, double excess, double visibility) {
+    Record row = kernel_row("woFwd", defect, "self_test", "defect_excess", excess);
+    if (std::string(gate) != "none") set_.add(row);
+    set_.add(fact(row, "defect_visibility", visibility));
+    set_.add(fact(row, "defect_deviation", 14 * visibility));
+    set_.add(fact(row, "defect_gate", gate));
+  };
+  detection("lane_zero", "bound", 25, 40);
+  detection("bf16_store", "none", 0, 0.1);
+  Record total = base("healthy_runs", 1377);
+  total.phase = "self_test";
+  set_.add(total);
+  total = fact(total, "seed_defect", "cyclic head map: found in 9 of 9 cases");
+  total.item = "cyclic head map";
+  set_.add(total);
+  const std::string text = to_markdown(summarise(set_));
+  EXPECT_THAT(text, HasSubstr("| lane_zero | woFwd | 1 | 1 | ×25 | bound 1 | 0 | – |"));
+  EXPECT_THAT(text, HasSubstr("| bf16_store | woFwd | 0 | 0 | – | – | 1 | 1.4 |"));
+  EXPECT_THAT(text, HasSubstr("1377 healthy runs"));
+  EXPECT_THAT(text, HasSubstr("cyclic head map: found in 9 of 9 cases"));
+}
+
 }  // namespace
 }  // namespace aneval::reports

@@ -45,4 +45,7 @@ std::vector<Table> source_tables(const SettingsMap& settings);
 /// Per tensor of a layer, in the order of its steps: the error and what the step itself added.
 std::vector<Table> growth_tables(const SettingsMap& settings);
 
+/// Defects that the self-test committed, and its healthy runs.
+std::vector<Table> defect_tables(const SeriesMap& series);
+
 }  // namespace aneval::reports
