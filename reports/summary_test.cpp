@@ -342,8 +342,8 @@ TEST_F(SummaryTest, DefectsOfTheSelfTestHaveATable) {
   total.item = "cyclic head map";
   set_.add(total);
   const std::string text = to_markdown(summarise(set_));
-  EXPECT_THAT(text, HasSubstr("| lane_zero | woFwd | 1 | 1 | ×25 | bound 1 | 0 | – |"));
-  EXPECT_THAT(text, HasSubstr("| bf16_store | woFwd | 0 | 0 | – | – | 1 | 1.4 |"));
+  EXPECT_THAT(text, HasSubstr("| lane\\_zero | woFwd | 1 | 1 | ×25 | bound 1 | 0 | – |"));
+  EXPECT_THAT(text, HasSubstr("| bf16\\_store | woFwd | 0 | 0 | – | – | 1 | 1.4 |"));
   EXPECT_THAT(text, HasSubstr("1377 healthy runs"));
   EXPECT_THAT(text, HasSubstr("cyclic head map: found in 9 of 9 cases"));
 }
