@@ -69,16 +69,20 @@ struct PairSpread {
   float bias, variance;
 };
 inline PairSpread pair_spread(const Term& a, const Term& b) {
-  const float product = a.centre * b.centre, magnitude = product < 0 ? -product : product;
-  const bool certain = a.grain > kNoGrain && b.grain > kNoGrain;
-  const bool kept = a.power * b.power >= kUnit, exact = a.grain * b.grain >= kUnit;
-  const bool drawn = magnitude < (certain ? kLarge : kSmall);
+  const float product = a.centre * b.centre, magnitude = product < 0 ? -product : product,
+              square = product * product / 2;
+  const float certain = a.grain > kNoGrain ? b.grain : kNoGrain;  // above kNoGrain when both operands are
+  const float drawn = certain > kNoGrain ? kLarge : kSmall;
   const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
-  const float of_kept = drawn && !exact ? rounding : 0.0F;
-  const float of_rounding = drawn && !certain ? 2 * kRoundingVariance : kRoundingVariance;
-  const bool undecided = a.least * b.least < kUnit && a.most * b.most >= kUnit;
-  const float decided = kept && !exact ? of_rounding : 0.0F;
-  return {kept ? of_kept : -product, undecided ? decided + product * product / 2 : decided};
+  const float rounds = a.grain * b.grain >= kUnit ? 0.0F : 1.0F;
+  const float bias = magnitude < drawn ? rounding : 0.0F;
+  const float two = magnitude < drawn ? 2 * kRoundingVariance : kRoundingVariance;
+  const float variance = certain > kNoGrain ? kRoundingVariance : two;
+  const float of_kept = rounds * bias, variance_of_kept = rounds * variance;
+  const bool kept = a.power * b.power >= kUnit;
+  const float decided = kept ? variance_of_kept : 0.0F, undecided = decided + square;
+  const float open = a.least * b.least < kUnit ? undecided : decided;
+  return {kept ? of_kept : -product, a.most * b.most >= kUnit ? open : decided};
 }
 
 /// The bound of one pair; every branch is a choice between numbers that are there, so that loops become vectors.

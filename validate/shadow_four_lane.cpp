@@ -63,20 +63,22 @@ inline float magnitude_of(float x) { return x < 0 ? -x : x; }
 struct ExpectedSum {
   float total, variance;
 };
-inline ExpectedSum expected_sum(float sum, float product, bool sum_is_product) {
-  const bool larger = magnitude_of(sum) >= magnitude_of(product);
-  const float large = larger ? sum : product, small = larger ? product : sum;
-  const float unit = power_of(large) * kTruncation, size = magnitude_of(small);
-  const bool lost = size < unit;  // altogether
-  const float loss = lost ? size : unit / 2;
-  const float wide = large + (small < 0 ? -(size - loss) : size - loss);
+/// Every choice is one between numbers that are there, so that loops become vectors.
+inline ExpectedSum expected_sum(float sum, float product, float sum_is_product) {
+  const float of_sum = magnitude_of(sum), of_product = magnitude_of(product);
+  const float large = of_sum >= of_product ? sum : product, small = of_sum >= of_product ? product : sum;
+  const float ragged = of_sum >= of_product ? sum_is_product : 1.0F;  // 0 or 1
+  const float unit = power_of(large) * kTruncation, size = magnitude_of(small), half = unit / 2;
+  const float loss = size < unit ? size : half;  // below the unit it is lost altogether
+  const float left = size - loss, right = -left;
+  const float wide = large + (small < 0 ? right : left);
   const float own = power_of(wide) * kTruncation;
-  const bool ragged = !larger || sum_is_product, grown = own > unit;
-  const float cut = ragged || grown ? own / 2 : 0.0F;
-  const float of_sum = ragged ? own * own / 12 : grown ? unit * unit / 4 : 0.0F;
-  const float grown_cut = ragged ? cut : cut / 2;  // 0 or `unit`, which is half of its own
-  const float total = wide < 0 ? wide + grown_cut : wide - grown_cut;
-  return {total, (lost ? 0.0F : unit * unit / 12) + of_sum};
+  const float grown = own > unit ? 1.0F : 0.0F;
+  const float cut = ragged * own / 2 + (1 - ragged) * grown * half;  // grown: 0 or `unit`
+  const float up = wide + cut, down = wide - cut;
+  const float truncation = unit * unit / 12;
+  return {wide < 0 ? up : down,
+          (size < unit ? 0.0F : truncation) + ragged * own * own / 12 + (1 - ragged) * grown * unit * unit / 4};
 }
 
 /// One group of a row with a tile. The lanes' numbers gather in arrays of the function's own, which the compiler knows
@@ -99,15 +101,15 @@ void add_group(const Term* left, const TermRow* right, TileSums& sums) {
       truncated[j] += lane > 0 ? (larger < whole ? larger : whole) + sum : 0.0F;
       total[j] = sum;
     }
+    const float first = lane == 0 ? 1.0F : 0.0F, of_products = lane == 1 ? 1.0F : 0.0F;
     for (std::size_t j = 0; j < kTile; ++j) {
-      const float product = a.low * b.low[j];
-      const ExpectedSum next = expected_sum(expected[j], product, lane == 1);
-      expected[j] = lane > 0 ? next.total : product;
-      variance[j] += lane > 0 ? next.variance : 0.0F;
+      const float product = a.low * b.low[j], uncut = a.centre * b.centre[j], square = uncut * uncut / 2;
+      const ExpectedSum next = expected_sum(expected[j], product, of_products);
+      expected[j] = first > 0 ? product : next.total;
+      variance[j] += (1 - first) * next.variance;
       adder_sum[j] += product;  // without truncation
-      const float uncut = a.centre * b.centre[j];
       exact_sum[j] += uncut;
-      undecided[j] += a.most + b.most[j] > 0 ? uncut * uncut / 2 : 0.0F;
+      undecided[j] += a.most + b.most[j] > 0 ? square : 0.0F;
     }
   }
   for (std::size_t j = 0; j < kTile; ++j) {
