@@ -2,7 +2,7 @@
 # From a fresh checkout to numbers: installs what is missing, builds, tests, validates, benchmarks and reports.
 #
 #   ./run_all.sh [--quick]    one big shape, short benchmarks (default)
-#   ./run_all.sh --full       both big shapes, all amplitudes and gradient scales, longer benchmarks
+#   ./run_all.sh --full       both big shapes, all amplitudes and gradient scales, the self-test, longer benchmarks
 #   ./run_all.sh --test       build and tests only: the test command of the README
 #   --no-install              never install anything; a missing package is then CMake's error
 #
@@ -138,6 +138,11 @@ elif [ -f "$data/stories260K.bin" ] && [ -f "$data/tok512.bin" ]; then
     --run-id "$name" --proc 1 --out "$run/validate-real.csv" || true
 else
   fail validate-real 0 "ANEVAL_DATA has no stories260K.bin and tok512.bin"
+fi
+if [ $mode = quick ]; then
+  note self-test skipped 0 "defects committed on purpose: --full runs it, or: aneval validate --self-test"
+else
+  step self-test "$aneval" validate --self-test --run-id "$name" --proc 3 --out "$run/validate-self-test.csv" || true
 fi
 bench=(--benchmark_min_time=0.01 --benchmark_repetitions=3)
 [ $mode = quick ] || bench=(--full --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true)
