@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 
-#include "ane/emulator/emulator.h"
 #include "ane/emulator/evaluator.h"
 #include "ane/mil/text.h"
 #include "common/random.h"
+#include "validate/emulated_device.h"
 #include "validate/faulty_device.h"
 #include "validate/kernel_check.h"
 #include "validate/plain_arithmetic.h"
@@ -17,19 +17,6 @@
 
 namespace aneval::validate {
 namespace {
-
-CheckOptions options_for(ane::Device& device) {
-  CheckOptions options;
-  options.device = &device;
-  options.profile = emulator::find_profile(device.info().profile);
-  return options;
-}
-
-std::unique_ptr<ane::Device> make_device(const std::string& profile = "ieee") {
-  emulator::EmulatorOptions options;
-  options.profile = profile;
-  return emulator::make_emulator(options);
-}
 
 Case small_case(const std::string& kernel, const std::string& variant = "default", DataKind data = DataKind::random) {
   Case c;

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <set>
 
-#include "ane/emulator/emulator.h"
 #include "common/error.h"
 #include "common/random.h"
 #include "validate/defective_device.h"
 #include "validate/defects_host.h"
+#include "validate/emulated_device.h"
 #include "validate/faulty_arithmetic.h"
 #include "validate/layer_check.h"
 #include "validate/program_edit.h"
@@ -24,19 +24,6 @@ namespace {
 const emulator::Profile& profile() {
   static const emulator::Profile ieee = emulator::find_profile("ieee");
   return ieee;
-}
-
-std::unique_ptr<ane::Device> make_device(const std::string& name) {
-  emulator::EmulatorOptions options;
-  options.profile = name;
-  return emulator::make_emulator(options);
-}
-
-CheckOptions options_for(ane::Device& device) {
-  CheckOptions options;
-  options.device = &device;
-  options.profile = profile();
-  return options;
 }
 
 /// The ten kernels on the first small shape, with exact and random data, prepared once for all tests.

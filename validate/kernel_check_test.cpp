@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ane/emulator/emulator.h"
 #include "common/error.h"
+#include "validate/emulated_device.h"
 #include "validate/faulty_device.h"
 #include "validate/layer_check.h"
 #include "validate/suites.h"
@@ -17,20 +17,6 @@ namespace aneval::validate {
 using ::testing::HasSubstr;
 
 namespace {
-
-/// The device's own profile is what it is judged as.
-CheckOptions options_for(ane::Device& device) {
-  CheckOptions options;
-  options.device = &device;
-  options.profile = emulator::find_profile(device.info().profile);
-  return options;
-}
-
-std::unique_ptr<ane::Device> make_device(const std::string& profile = "ieee") {
-  emulator::EmulatorOptions options;
-  options.profile = profile;
-  return emulator::make_emulator(options);
-}
 
 Case small_case(const std::string& kernel, DataKind data = DataKind::random) {
   Case c;

@@ -9,10 +9,10 @@
 #include <set>
 
 #include "ane/cpu_ops.h"
-#include "ane/emulator/emulator.h"
 #include "ane/gqa.h"
 #include "common/random.h"
 #include "validate/cpu_reference.h"
+#include "validate/emulated_device.h"
 #include "validate/faulty_device.h"
 #include "validate/layer_check.h"
 #include "validate/suites.h"
@@ -23,15 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 namespace {
-
-CheckOptions options_for(ane::Device& device) {
-  CheckOptions options;
-  options.device = &device;
-  options.profile = emulator::find_profile(device.info().profile);
-  return options;
-}
-
-std::unique_ptr<ane::Device> make_device() { return emulator::make_emulator({}); }
 
 Case layer_case(const ModelShape& shape, const std::string& variant = "default") {
   Case c;
