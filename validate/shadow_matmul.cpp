@@ -137,7 +137,7 @@ void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In&
     multiply(left.view(left.value), right.view(right.value), out.shape, values, pool);
   }
   const bool fixed_point = model_.profile->accumulator == emulator::Accumulator::fixed_point;
-  const ProductSpread spread(a, b, 0, fixed_point ? kProductRounding : 0, pool);
+  const ProductSpread spread(a, b, {.rounding = fixed_point ? kProductRounding : 0, .in_groups = !fixed_point}, pool);
   const ProductRule rule{a, b, shifts, out, values, model_.profile->matmul_rounding, pool, spread};
   if (fixed_point)
     fixed_point_shadows(rule);
@@ -168,7 +168,7 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
   // k/K·Σab, whose squares add up to K/3·(Σab)². Each is rounded within 2u of it, uniformly: variance u²/3.
   const double walk = static_cast<double>(k) * kUnit32 * kUnit32;
   std::optional<ProductSpread> spread;
-  if (model_.profile) spread.emplace(x, y, whole ? 0 : walk / 6, 0, pool);
+  if (model_.profile) spread.emplace(x, y, AccumulatorSpread{.squares = whole ? 0 : walk / 6}, pool);
   const std::vector<char> x_lines = infinite_lines(x, true), y_lines = infinite_lines(y, false);
   const std::int64_t cols = out.shape[out.shape.rank - 1], rows = out.shape[out.shape.rank - 2];
   const emulator::RowLoop<1> loop(out.shape, {&out.strides});

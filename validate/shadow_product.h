@@ -165,7 +165,7 @@ struct ProductRule {
     Shadow result = bias_of(e.row);
     result.value += value(e);
     result.bias += e.bias;
-    result.variance += e.variance;
+    result.variance += e.variance * spread.weight(e.batch);
     spread.add_to(e.batch, e.row, e.column, result);
     return result;
   }

@@ -108,6 +108,15 @@ Spread take_apart(const ShadowArithmetic::In& x, int line, int depth) {
   return spread;
 }
 
+float multiplicity(const std::vector<std::vector<std::int32_t>>& groups, std::int64_t depth) {
+  double sum = static_cast<double>(depth);
+  for (const auto& group : groups) {
+    const auto n = static_cast<double>(group.size());
+    sum += n * n - n;
+  }
+  return static_cast<float>(sum / static_cast<double>(depth));
+}
+
 /// What ΣV leaves out of errors that come more than once, per group of k: (Σ√V)² − ΣV, times m², the other operand's
 /// number; and `rounding`·(n² − n) for n equal products.
 template <class Number>
@@ -151,12 +160,17 @@ Floats squares_of(const Floats& values) {
 
 }  // namespace
 
-ProductSpread::ProductSpread(const In& x, const In& y, double squares, double rounding, ThreadPool* pool)
+ProductSpread::ProductSpread(const In& x, const In& y, const AccumulatorSpread& accumulator, ThreadPool* pool)
     : rows_(x.shape[x.shape.rank - 2]), columns_(y.shape[y.shape.rank - 1]) {
   const int last = x.shape.rank - 1;
   Spread a = take_apart(x, last - 1, last), b = take_apart(y, last, last - 1);
-  if (a.any_variance) find_repeated(y, last, last - 1, b);
-  if (b.any_variance) find_repeated(x, last - 1, last, a);
+  const double squares = accumulator.squares, rounding = accumulator.rounding;
+  if (a.any_variance || accumulator.in_groups) find_repeated(y, last, last - 1, b);
+  if (b.any_variance || accumulator.in_groups) find_repeated(x, last - 1, last, a);
+  if (accumulator.in_groups && (a.any_repeated || b.any_repeated))
+    for (std::size_t batch = 0; batch < b.repeated.size(); ++batch)
+      weights_.push_back(
+          std::max(multiplicity(a.repeated[batch], x.shape[last]), multiplicity(b.repeated[batch], x.shape[last])));
   if (a.any_bias) add_product(a.view(a.bias), b.view(b.centre), bias_, pool);
   if (b.any_bias) add_product(a.view(a.value), b.view(b.bias), bias_, pool);
   if (a.any_variance || b.any_variance || squares > 0) {

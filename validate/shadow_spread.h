@@ -17,13 +17,22 @@
 
 namespace aneval::validate {
 
+/// What an accumulator adds to the variance.
+struct AccumulatorSpread {
+  double squares = 0;      // times Σ m_a²·m_b²
+  double rounding = 0;     // of one product, as far as this depends on the operands alone
+  bool in_groups = false;  // its own errors depend on neighbouring products, and may come again with them
+};
+
 class ProductSpread {
  public:
   using In = ShadowArithmetic::In;
 
-  /// `squares`: how much of Σ m_a²·m_b² the accumulator adds to the variance. `rounding`: the variance of its rounding
-  /// of one product, as far as this depends on the operands alone.
-  ProductSpread(const In& x, const In& y, double squares, double rounding, ThreadPool* pool);
+  ProductSpread(const In& x, const In& y, const AccumulatorSpread& accumulator, ThreadPool* pool);
+
+  /// What the accumulator's own variance counts: 1, or, where it works in groups and numbers come again, how often on
+  /// average, Σn²/K over the different ones.
+  float weight(std::int64_t batch) const { return weights_.empty() ? 1 : weights_[static_cast<std::size_t>(batch)]; }
 
   /// Adds to bias, variance and shared error of element [row, column] of a batch.
   void add_to(std::int64_t batch, std::int64_t row, std::int64_t column, Shadow& to) const;
@@ -35,6 +44,7 @@ class ProductSpread {
 
   std::int64_t rows_, columns_;
   std::vector<float> bias_, variance_, shared_x_, shared_y_;  // empty: all zero
+  std::vector<float> weights_;                                // per batch
   std::vector<std::uint32_t> names_x_, names_y_;              // per row of x, per column of y
 };
 

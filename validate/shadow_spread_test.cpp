@@ -92,6 +92,22 @@ std::pair<std::string, std::vector<TrialInput>> attention_backward(std::uint64_t
            normal_input(static_cast<std::size_t>(2 * s * h), seed + 2, 1, 2)}};
 }
 
+/// The same with four distinct tokens, over and over: their errors do not average out.
+std::pair<std::string, std::vector<TrialInput>> repeated_tokens(std::uint64_t seed, bool turned) {
+  auto [text, inputs] = attention_backward(seed, turned);
+  const std::size_t tokens = 64, lanes = 32, distinct = 4;
+  for (const std::size_t i : {0U, 1U})  // p and dp [2, queries, keys]
+    for (std::size_t row = 0; row < 2 * tokens; ++row) {
+      const std::size_t source = row / tokens * tokens + row % tokens % distinct;
+      for (std::size_t key = 0; key < tokens; ++key)
+        inputs[i].held[row * tokens + key] = inputs[i].held[source * tokens + key % distinct];
+    }
+  for (std::size_t row = 0; row < 2 * tokens; ++row)  // k [2, tokens, lanes]
+    for (std::size_t lane = 0; lane < lanes; ++lane)
+      inputs[2].held[row * lanes + lane] = inputs[2].held[(row / tokens * tokens + row % distinct) * lanes + lane];
+  return {text, inputs};
+}
+
 std::vector<Trial> trials() {
   const std::int64_t m = 48, k = 192, n = 64;
   const auto operands = [=](std::uint64_t seed, double x, double y) {
@@ -148,6 +164,8 @@ std::vector<Trial> trials() {
   all.push_back({"AttentionTurned", 0.3, [](std::uint64_t seed) { return attention(seed, true, 1); }});
   all.push_back({"AttentionBackward", 0.5, [](std::uint64_t seed) { return attention_backward(seed, false); }});
   all.push_back({"AttentionBackwardTurned", 0.5, [](std::uint64_t seed) { return attention_backward(seed, true); }});
+  all.push_back({"RepeatedTokens", 0.2, [](std::uint64_t seed) { return repeated_tokens(seed, false); }});
+  all.push_back({"RepeatedTokensTurned", 0.2, [](std::uint64_t seed) { return repeated_tokens(seed, true); }});
   return all;
 }
 
