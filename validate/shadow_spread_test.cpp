@@ -159,6 +159,16 @@ std::vector<Trial> trials() {
                                     operation({m, 1}, "y", "reduce_sum(x = h, axes = lasts, keep_dims = yes)")),
              operands(seed, 1, 0.07));
        }});
+  // Equal columns make equal terms, which are off by the same.
+  all.push_back(
+      {"SumOfRepeatedTerms", 0.1, [=](std::uint64_t seed) {
+         auto given = operands(seed, 1, 0.07);
+         for (std::size_t i = 0; i < given[1].held.size(); ++i) given[1].held[i] = given[1].held[i / 64 * 64 + i % 4];
+         return std::pair(
+             program_of(inputs, kFlags + operation({m, n}, "h", product("a", "b")) +
+                                    operation({m, 1}, "y", "reduce_sum(x = h, axes = lasts, keep_dims = yes)")),
+             given);
+       }});
   all.push_back({"Attention", 0.3, [](std::uint64_t seed) { return attention(seed, false, 0); }});
   all.push_back({"AttentionOfValuesWithAMean", 0.25, [](std::uint64_t seed) { return attention(seed, false, 3); }});
   all.push_back({"AttentionTurned", 0.3, [](std::uint64_t seed) { return attention(seed, true, 1); }});
