@@ -55,20 +55,14 @@ Parts take_apart(const TensorView<const Shadow>& x, bool values_only) {
     parts.magnitude.resize(n);
     parts.bound.resize(n);
   }
-  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
-  std::size_t at = 0;
-  for (std::int64_t r = 0; r < loop.rows(); ++r) {
-    const emulator::Row<1> row = loop.row(r);
-    for (std::int64_t i = 0; i < row.count; ++i, ++at) {
-      const Shadow& s = x.data[row.offset[0] + i * row.step[0]];
-      parts.value[at] = s.value;
-      if (values_only) continue;
-      parts.magnitude[at] = std::abs(s.value);
-      parts.bound[at] = s.bound;
-      parts.uncertain = parts.uncertain || s.bound > 0;
-      parts.whole = parts.whole && std::trunc(s.value) == s.value;
-    }
-  }
+  for_each_element(x, [&](std::size_t at, const Shadow& s) {
+    parts.value[at] = s.value;
+    if (values_only) return;
+    parts.magnitude[at] = std::abs(s.value);
+    parts.bound[at] = s.bound;
+    parts.uncertain = parts.uncertain || s.bound > 0;
+    parts.whole = parts.whole && std::trunc(s.value) == s.value;
+  });
   return parts;
 }
 
@@ -95,22 +89,14 @@ template <class Read>
 std::vector<Shadow> copy_of(const TensorView<const Shadow>& x, const Read& read) {
   std::vector<Shadow> copy;
   copy.reserve(static_cast<std::size_t>(x.shape.product()));
-  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
-  for (std::int64_t r = 0; r < loop.rows(); ++r) {
-    const emulator::Row<1> row = loop.row(r);
-    for (std::int64_t i = 0; i < row.count; ++i) copy.push_back(read(x.data[row.offset[0] + i * row.step[0]]));
-  }
+  for_each_element(x, [&](std::size_t, const Shadow& s) { copy.push_back(read(s)); });
   return copy;
 }
 
 bool any_straddles(const TensorView<const Shadow>& x) {
-  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
-  for (std::int64_t r = 0; r < loop.rows(); ++r) {
-    const emulator::Row<1> row = loop.row(r);
-    for (std::int64_t i = 0; i < row.count; ++i)
-      if (x.data[row.offset[0] + i * row.step[0]].straddles()) return true;
-  }
-  return false;
+  bool any = false;
+  for_each_element(x, [&](std::size_t, const Shadow& s) { any = any || s.straddles(); });
+  return any;
 }
 
 }  // namespace

@@ -39,17 +39,14 @@ inline void add_shared(Shadow& z, float amount, std::uint32_t row) {
   }
 }
 
-/// Puts numbers that are the same number into groups: equal exact values have equal errors (repeated tokens, tied
-/// scores), which add up as they are and not as squares. Calls visit(first, count) with `order` sorted so that
-/// order[first … first + count) is one group.
-template <class Value, class Visit>
-void for_each_group(std::vector<std::int32_t>& order, const Value& value, const Visit& visit) {
-  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return value(a) < value(b); });
-  for (std::size_t first = 0; first < order.size();) {
-    std::size_t end = first + 1;
-    while (end < order.size() && value(order[end]) == value(order[first])) ++end;
-    visit(first, end - first);
-    first = end;
+/// Calls visit(place, element) for every element of a view in row-major order.
+template <class Visit>
+void for_each_element(const ShadowArithmetic::In& x, const Visit& visit) {
+  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
+  std::size_t place = 0;
+  for (std::int64_t r = 0; r < loop.rows(); ++r) {
+    const emulator::Row<1> row = loop.row(r);
+    for (std::int64_t i = 0; i < row.count; ++i, ++place) visit(place, x.data[row.offset[0] + i * row.step[0]]);
   }
 }
 

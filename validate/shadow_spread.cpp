@@ -1,5 +1,6 @@
 #include "validate/shadow_spread.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -56,6 +57,7 @@ void name_lines(const ShadowArithmetic::In& x, int line, int depth, Spread& spre
   spread.any_variance = true;
 }
 
+/// Which k have the same numbers all through: by a hash of the exact values across.
 void find_repeated(const ShadowArithmetic::In& x, int line, int depth, Spread& spread) {
   const std::int64_t lines = x.shape[line], steps = x.shape[depth];
   std::vector<std::uint64_t> hashes(static_cast<std::size_t>(steps));
@@ -71,15 +73,19 @@ void find_repeated(const ShadowArithmetic::In& x, int line, int depth, Spread& s
       hashes[static_cast<std::size_t>(k)] = hash;
       order.push_back(static_cast<std::int32_t>(k));
     }
+    std::sort(order.begin(), order.end(), [&](std::int32_t left, std::int32_t right) {
+      return hashes[static_cast<std::size_t>(left)] < hashes[static_cast<std::size_t>(right)];
+    });
     auto& groups = spread.repeated.emplace_back();
-    for_each_group(
-        order, [&](std::int32_t k) { return hashes[static_cast<std::size_t>(k)]; },
-        [&](std::size_t first, std::size_t count) {
-          if (count < 2) return;
-          spread.any_repeated = true;
-          const auto begin = order.begin() + static_cast<std::ptrdiff_t>(first);
-          groups.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(count));
-        });
+    for (auto first = order.begin(); first != order.end();) {
+      const auto other = [&](std::int32_t k) {
+        return hashes[static_cast<std::size_t>(k)] != hashes[static_cast<std::size_t>(*first)];
+      };
+      const auto end = std::find_if(first, order.end(), other);
+      if (end - first > 1) groups.emplace_back(first, end);
+      first = end;
+    }
+    spread.any_repeated = spread.any_repeated || !groups.empty();
   }
 }
 
@@ -88,22 +94,16 @@ Spread take_apart(const ShadowArithmetic::In& x, int line, int depth) {
   spread.shape = x.shape;
   const auto n = static_cast<std::size_t>(x.shape.product());
   for (Floats* part : {&spread.value, &spread.centre, &spread.bias, &spread.variance, &spread.shared}) part->resize(n);
-  const emulator::RowLoop<1> loop(x.shape, {&x.strides});
-  std::size_t at = 0;
-  for (std::int64_t r = 0; r < loop.rows(); ++r) {
-    const emulator::Row<1> row = loop.row(r);
-    for (std::int64_t i = 0; i < row.count; ++i, ++at) {
-      const Shadow& s = x.data[row.offset[0] + i * row.step[0]];
-      spread.value[at] = static_cast<float>(s.value);
-      spread.centre[at] = static_cast<float>(s.centre());
-      spread.bias[at] = s.bias;
-      spread.variance[at] = s.variance;
-      spread.shared[at] = s.shared;
-      spread.any_bias = spread.any_bias || s.bias != 0;
-      spread.any_variance = spread.any_variance || s.variance != 0;
-      spread.any_shared = spread.any_shared || s.shared != 0;
-    }
-  }
+  for_each_element(x, [&](std::size_t at, const Shadow& s) {
+    spread.value[at] = static_cast<float>(s.value);
+    spread.centre[at] = static_cast<float>(s.centre());
+    spread.bias[at] = s.bias;
+    spread.variance[at] = s.variance;
+    spread.shared[at] = s.shared;
+    spread.any_bias = spread.any_bias || s.bias != 0;
+    spread.any_variance = spread.any_variance || s.variance != 0;
+    spread.any_shared = spread.any_shared || s.shared != 0;
+  });
   if (spread.any_shared) name_lines(x, line, depth, spread);
   return spread;
 }

@@ -30,16 +30,10 @@ class SoftmaxSpread {
   /// Of Σe, relative to it: (Σp)²·U over scores that are equal.
   template <class Score>
   double of_sum(const std::vector<double>& p, const Score& score) const {
-    std::vector<std::int32_t> order;
+    RepeatedErrors errors;
     for (std::size_t i = 0; i < p.size(); ++i)
-      if (p[i] != 0 && relative_[i] != 0) order.push_back(static_cast<std::int32_t>(i));
-    double variance = 0;
-    for_each_group(order, score, [&](std::size_t first, std::size_t count) {
-      double share = 0;
-      for (std::size_t i = first; i < first + count; ++i) share += p[static_cast<std::size_t>(order[i])];
-      variance += share * share * relative(order[first]);
-    });
-    return variance;
+      if (p[i] != 0) errors.add(score(static_cast<std::int64_t>(i)), p[i] * p[i] * relative_[i]);
+    return errors.variance();
   }
 
   /// Writes the spread of p_i: `expected` is its centre, `sum_variance` that of the whole sum, relative.
