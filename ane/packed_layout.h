@@ -70,6 +70,12 @@ struct Block {
 
 class PackedLayout {
  public:
+  /// Where element [channel, token] of a block lies on the output surface.
+  std::size_t output_place(const Block& block, std::int64_t channel, std::int64_t token) const {
+    return static_cast<std::size_t>((block.channel_offset + block.channels.place(channel)) * output_width() +
+                                    block.width.place(token));
+  }
+
   /// Slots side by side along the last axis; all have the same channels. `packing` orders activations and weights,
   /// each kind keeping the order given.
   static PackedLayout along_width(std::vector<Slot> slots, std::vector<Block> blocks, Packing packing);

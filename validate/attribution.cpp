@@ -44,8 +44,7 @@ std::map<std::string, std::vector<double>> run_compiled(const AttributionInput& 
     std::vector<double>& of_block = values[block.name];
     for (std::int64_t c = 0; c < block.channels.size(); ++c)
       for (std::int64_t t = 0; t < block.width.size(); ++t)
-        of_block.push_back(output[static_cast<std::size_t>(
-            (block.channel_offset + block.channels.place(c)) * in.layout.output_width() + block.width.place(t))]);
+        of_block.push_back(output[in.layout.output_place(block, c, t)]);
   }
   return values;
 }

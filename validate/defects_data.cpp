@@ -99,8 +99,7 @@ Defect spoilt(const char* name, const char* summary, bool (*applies)(const Defec
 }
 
 double& at(const DefectSite& site, const ane::Block& block, Output output, std::int64_t channel, std::int64_t token) {
-  return output[static_cast<std::size_t>(
-      (block.channel_offset + block.channels.place(channel)) * site.layout.output_width() + block.width.place(token))];
+  return output[site.layout.output_place(block, channel, token)];
 }
 
 /// The largest element of the first block: where a relative error stands out.

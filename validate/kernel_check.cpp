@@ -59,30 +59,32 @@ void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
 }
 
 /// Which slot holds what fp16 cannot; the exact reference of an infinite input means nothing. Empty: none.
-std::string beyond_fp16(const ane::PackedLayout& layout, ane::Surface& input) {
-  std::vector<float> values;
+std::string beyond_fp16(const ane::PackedLayout& layout, const reference::Matrices<float>& inputs) {
   for (const ane::Slot& slot : layout.slots()) {
-    values.resize(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
-    ane::read_slot(layout, slot.name, input, values);
-    const auto count = std::count_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+    const reference::Matrix<float>& m = inputs.at(slot.name);
+    const auto count = std::count_if(m.data(), m.data() + m.size(), [](float value) { return !std::isfinite(value); });
     if (count > 0)
       return fmt::format("slot {} of the input: {} of {} values are beyond fp16 (65504) or NaN: {}", slot.name, count,
-                         values.size(), is_gradient(slot.name) ? "take a smaller loss scale" : "take smaller data");
+                         m.size(), is_gradient(slot.name) ? "take a smaller loss scale" : "take smaller data");
   }
   return {};
 }
 
-template <class T>
-reference::Matrices<T> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
-  reference::Matrices<T> inputs;
-  std::vector<float> values;
+/// What lies on the surface, slot by slot.
+reference::Matrices<float> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
+  reference::Matrices<float> inputs;
   for (const ane::Slot& slot : layout.slots()) {
-    values.resize(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
-    ane::read_slot(layout, slot.name, input, values);
-    inputs[slot.name] =
-        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size()).cast<T>();
+    reference::Matrix<float>& m = inputs[slot.name];
+    m.resize(slot.channels.size(), slot.width.size());
+    ane::read_slot(layout, slot.name, input, {m.data(), static_cast<std::size_t>(m.size())});
   }
   return inputs;
+}
+
+reference::Matrices<double> in_double(const reference::Matrices<float>& inputs) {
+  reference::Matrices<double> wide;
+  for (const auto& [name, matrix] : inputs) wide[name] = matrix.cast<double>();
+  return wide;
 }
 
 /// Runs the program's shadows on what lies on the input surface.
@@ -107,9 +109,7 @@ std::vector<Shadow> block_shadows(const ane::PackedLayout& layout, const ane::Bl
   std::vector<Shadow> shadows;
   shadows.reserve(static_cast<std::size_t>(block.channels.size() * block.width.size()));
   for (std::int64_t c = 0; c < block.channels.size(); ++c)
-    for (std::int64_t t = 0; t < block.width.size(); ++t)
-      shadows.push_back(output[static_cast<std::size_t>(
-          (block.channel_offset + block.channels.place(c)) * layout.output_width() + block.width.place(t))]);
+    for (std::int64_t t = 0; t < block.width.size(); ++t) shadows.push_back(output[layout.output_place(block, c, t)]);
   return shadows;
 }
 
@@ -206,17 +206,18 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   ane::stage_weights(layout, data.weights, input, options_.pool);
   for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
   check_staged_weights(layout, data, input);
-  if (const std::string beyond = beyond_fp16(layout, input); !beyond.empty()) {
+  const reference::Matrices<float> inputs = surface_inputs(layout, input);
+  if (const std::string beyond = beyond_fp16(layout, inputs); !beyond.empty()) {
     result.status = Status::nonfinite;
     result.reason = beyond;
     return;
   }
 
-  const reference::Matrices<double> expected = options_.references.find(c.kernel).in_double(
-      c.shape, reference_options(c.variant), surface_inputs<double>(layout, input));
+  const reference::Matrices<double> expected =
+      options_.references.find(c.kernel).in_double(c.shape, reference_options(c.variant), in_double(inputs));
 
-  const reference::Matrices<float> in_float = options_.references.find(c.kernel).in_float(
-      c.shape, reference_options(c.variant), surface_inputs<float>(layout, input));
+  const reference::Matrices<float> in_float =
+      options_.references.find(c.kernel).in_float(c.shape, reference_options(c.variant), inputs);
 
   result.output_hash = evaluate(*options_.device, *ready.request, generation_++);
   const std::string second = evaluate(*options_.device, *ready.request, generation_++);

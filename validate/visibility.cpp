@@ -108,9 +108,7 @@ Visibility visibility(const HealthyCase& healthy, const Defect& defect, const em
     double squares = 0, largest = 0, moved = 0;
     for (std::int64_t c = 0; c < judged.channels; ++c) {
       for (std::int64_t t = 0; t < judged.tokens; ++t) {
-        const auto place = static_cast<std::size_t>((block.channel_offset + block.channels.place(c)) *
-                                                        healthy.site.layout.output_width() +
-                                                    block.width.place(t));
+        const std::size_t place = healthy.site.layout.output_place(block, c, t);
         const Shadow& shadow = judged.shadows[static_cast<std::size_t>(c * judged.tokens + t)];
         const double value = change.from[place].value, delta = std::abs(change.to[place].value - value);
         largest = std::max(largest, std::abs(value));
