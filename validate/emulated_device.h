@@ -1,4 +1,4 @@
-// For tests: an emulator under a profile, and what a device is judged as.
+// An emulator under a profile, and what a device is judged as: for the self-test and for tests.
 #pragma once
 
 #include <memory>
@@ -9,16 +9,18 @@
 
 namespace aneval::validate {
 
-inline std::unique_ptr<ane::Device> make_device(const std::string& profile = "ieee") {
+inline std::unique_ptr<ane::Device> make_device(const std::string& profile = "ieee", ThreadPool* pool = nullptr) {
   emulator::EmulatorOptions options;
   options.profile = profile;
+  options.pool = pool;
   return emulator::make_emulator(options);
 }
 
 /// The device's own profile is what it is judged as.
-inline CheckOptions options_for(ane::Device& device) {
+inline CheckOptions options_for(ane::Device& device, ThreadPool* pool = nullptr) {
   CheckOptions options;
   options.device = &device;
+  options.pool = pool;
   options.profile = emulator::find_profile(device.info().profile);
   return options;
 }

@@ -6,9 +6,8 @@
 //   deviation   |z| ≤ k everywhere, k = sqrt(2·ln(2N/1e-6)): what N sub-Gaussian errors stay within (Boucheron, Lugosi,
 //               Massart, Concentration Inequalities, 2.1; errors that are sums of bounded roundings are sub-Gaussian,
 //               Hoeffding 1963). Where σ = 0 only one number is possible, and it must be that one.
-//   spread      R = sqrt(mean z²) ≤ 1.25·sqrt(χ²_n(1 − 1e-6)/n): the model of V may be off by a quarter; n is N, or
-//   less
-//               where elements share errors.
+//   spread      R = sqrt(mean z²) ≤ 1.25·sqrt(χ²_n(1 − 1e-6)/n): the model of V may be off by a quarter; n is N,
+//               or less where elements share errors.
 #pragma once
 
 #include <array>
@@ -45,7 +44,7 @@ struct SpreadJudgement {
   std::int64_t violations = 0;  // of the deviation gate, known ones included
   std::size_t worst = 0;        // element of the largest |z|; of a known one that differs, if any
   double largest = 0;           // |z|; infinite for a known one that differs
-  double limit = 0;             // k
+  double limit = 1;             // k
   double rms = 0, rms_limit = 0;
   double independent = 0;  // n
   Counts deviations{};     // of |z|
@@ -54,6 +53,9 @@ struct SpreadJudgement {
   double reference_rms = 0;
   std::int64_t vanishing = 0;  // surely zero, though fp16 could hold them
 
+  /// Shares of the limits that were reached; 0 without elements. A known element that differs: infinite.
+  double deviation_ratio() const { return largest / limit; }
+  double spread_ratio() const { return rms_limit > 0 ? rms / rms_limit : 0; }
   bool holds() const { return violations == 0 && rms <= rms_limit; }
 };
 

@@ -147,9 +147,9 @@ void conclude(BlockJudgement& j) {
   else if (!j.device.holds)
     fail(Status::failed, Gate::bound, j.device.worst.ratio, zero + describe(j.device));
   else if (j.spread.violations > 0)
-    fail(Status::failed, Gate::deviation, j.spread.largest / j.spread.limit, zero + describe(j.spread, j.spread_worst));
+    fail(Status::failed, Gate::deviation, j.spread.deviation_ratio(), zero + describe(j.spread, j.spread_worst));
   else if (!j.spread.holds())
-    fail(Status::failed, Gate::spread, j.spread.rms / j.spread.rms_limit, zero + describe(j.spread, j.spread_worst));
+    fail(Status::failed, Gate::spread, j.spread.spread_ratio(), zero + describe(j.spread, j.spread_worst));
   else if (j.straddling_elements * 100 > j.channels * j.tokens)
     fail(Status::degraded, Gate::none, 0,
          fmt::format("{} of {} elements may overflow", j.straddling_elements, j.channels * j.tokens));

@@ -87,13 +87,12 @@ std::vector<Record> case_rows(const RunContext& run, const CaseResult& result) {
     row.reason = block.reason;
     add_metrics(rows, row, block.metrics);
     add_value(rows, row, block.block, "bound_ratio", block.device.worst.ratio);
-    add_value(rows, row, block.block, "deviation_ratio",
-              block.spread.limit > 0 ? block.spread.largest / block.spread.limit : 0);
+    add_value(rows, row, block.block, "deviation_ratio", block.spread.deviation_ratio());
     add_text(rows, row, "bound_histogram", histogram_text(kBoundEdges, block.device.ratios));
     if (block.spread.elements > 0) {
       add_text(rows, row, "deviation_histogram", histogram_text(kDeviationEdges, block.spread.deviations));
       add_value(rows, row, block.block, "error_spread", block.spread.rms);
-      add_value(rows, row, block.block, "spread_ratio", block.spread.rms / block.spread.rms_limit);
+      add_value(rows, row, block.block, "spread_ratio", block.spread.spread_ratio());
     }
     add_value(rows, row, block.block, "reference_error", block.reference_error);
     add_value(rows, row, block.block, "predicted_error", block.spread.predicted_error);

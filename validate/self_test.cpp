@@ -4,25 +4,12 @@
 #include <atomic>
 #include <cmath>
 
-#include "ane/emulator/emulator.h"
 #include "common/error.h"
 #include "validate/defective_device.h"
+#include "validate/emulated_device.h"
 
 namespace aneval::validate {
 namespace {
-
-std::unique_ptr<ane::Device> healthy_device(const std::string& profile) {
-  emulator::EmulatorOptions options;
-  options.profile = profile;
-  return emulator::make_emulator(options);
-}
-
-CheckOptions check_options(ane::Device& device, const emulator::Profile& profile) {
-  CheckOptions options;
-  options.device = &device;
-  options.profile = profile;
-  return options;
-}
 
 /// What flagged a case, and how clearly.
 void read_verdict(const CaseResult& result, Detection& detection) {
@@ -52,9 +39,9 @@ class CaseTrial {
   CaseTrial(const SelfTestPlan& plan, const SelfTestOptions& options, const Case& c)
       : options_(options),
         c_(c),
-        device_(healthy_device(plan.profile)),
+        device_(make_device(plan.profile)),
         profile_(emulator::find_profile(plan.profile)),
-        check_(check_options(*device_, profile_)),
+        check_(options_for(*device_)),
         healthy_(prepare_healthy(check_, c)) {}
 
   bool applies(const Defect& defect) const { return defect.applies(healthy_.site); }
@@ -63,7 +50,7 @@ class CaseTrial {
     Detection detection = start(defect);
     detection.detectable = detection.visibility.visible();
     const auto device = make_defective_device(*device_, profile_, defect, healthy_.site);
-    read_verdict(options_.judge(check_options(*device, profile_), c_, healthy_.data), detection);
+    read_verdict(options_.judge(options_for(*device), c_, healthy_.data), detection);
     if (detection.missed() && !defect.always_visible) {
       const Visibility expected = visibility(healthy_, defect, profile_, true);
       if (!expected.visible()) {
@@ -116,8 +103,8 @@ struct HealthyOutcome {
 };
 
 HealthyOutcome run_healthy(const HealthyRun& run, const SelfTestOptions& options) {
-  const auto device = healthy_device(run.profile);
-  const CheckOptions check = check_options(*device, emulator::find_profile(run.profile));
+  const auto device = make_device(run.profile);
+  const CheckOptions check = options_for(*device);
   const auto layout = check.registry.find(run.c.kernel).layout(kernel_config(run.c));
   const CaseResult result = options.judge(check, run.c, make_case_data(run.c, layout));
   HealthyOutcome outcome;
@@ -125,10 +112,8 @@ HealthyOutcome run_healthy(const HealthyRun& run, const SelfTestOptions& options
   outcome.reason = result.reason;
   for (const BlockJudgement& block : result.blocks) {
     outcome.bound = std::max(outcome.bound, block.device.worst.ratio);
-    if (block.spread.limit > 0)
-      outcome.deviation = std::max(outcome.deviation, block.spread.largest / block.spread.limit);
-    if (block.spread.rms_limit > 0)
-      outcome.spread = std::max(outcome.spread, block.spread.rms / block.spread.rms_limit);
+    outcome.deviation = std::max(outcome.deviation, block.spread.deviation_ratio());
+    outcome.spread = std::max(outcome.spread, block.spread.spread_ratio());
   }
   return outcome;
 }

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ane/emulator/emulator.h"
 #include "validate/cpu_reference.h"
 #include "validate/defects_host.h"
+#include "validate/emulated_device.h"
 #include "validate/self_test.h"
 
 namespace aneval::validate {
@@ -49,13 +49,8 @@ Case gradient_case() {
 /// Gradients of 1e-3 without a loss scale, on the chip that drops their products: degraded, with the scale that helps.
 SeedFinding unscaled_gradients(const SelfTestOptions& options) {
   SeedFinding finding{"unscaled gradients", {}, false};
-  emulator::EmulatorOptions emulated;
-  emulated.profile = "h16";
-  const auto device = emulator::make_emulator(emulated);
-  CheckOptions check;
-  check.device = device.get();
-  check.profile = emulator::find_profile("h16");
-  check.pool = options.pool;
+  const auto device = make_device("h16", options.pool);
+  const CheckOptions check = options_for(*device, options.pool);
   Case c = gradient_case();
   const auto judged = [&](const Case& at) {
     return options.judge(check, at, make_case_data(at, check.registry.find(at.kernel).layout(kernel_config(at))));
@@ -117,14 +112,8 @@ Detection on_host(const HostDefect& defect, const Case& c, const CheckOptions& c
 std::vector<Detection> run_host_defects(const SelfTestPlan& plan, const SelfTestOptions& options,
                                         std::vector<FalseAlarm>& alarms) {
   std::vector<Detection> detections;
-  emulator::EmulatorOptions emulated;
-  emulated.profile = plan.profile;
-  emulated.pool = options.pool;
-  const auto device = emulator::make_emulator(emulated);
-  CheckOptions check;
-  check.device = device.get();
-  check.profile = emulator::find_profile(plan.profile);
-  check.pool = options.pool;
+  const auto device = make_device(plan.profile, options.pool);
+  const CheckOptions check = options_for(*device, options.pool);
   for (const Case& c : plan.layers) {
     const LayerResult healthy = options.layer_judge(check, c, random_layer_tensors(c), ane::CpuOps::builtin());
     if (is_flagged(healthy.status)) alarms.push_back({plan.profile, case_text(c), healthy.reason});
