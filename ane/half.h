@@ -29,10 +29,32 @@ double half_ulp(double value);
 void to_half(const float* source, half_t* destination, std::int64_t n);
 void to_float(const half_t* source, float* destination, std::int64_t n);
 
-/// destination[c * destination_stride + r] = half(source[r * source_stride + c]): [rows, cols] fp32 becomes
-/// [cols, rows] fp16 in one pass, without an intermediate buffer of its size.
-void to_half_transposed(const float* source, std::int64_t rows, std::int64_t cols, std::int64_t source_stride,
-                        half_t* destination, std::int64_t destination_stride);
+/// rows x cols floats, rows `stride` apart.
+struct FloatMatrix {
+  const float* data = nullptr;
+  std::int64_t rows = 0, cols = 0, stride = 0;
+};
+
+/// Rows of halves, `stride` apart: as many as what is written there has.
+struct HalfRows {
+  half_t* data = nullptr;
+  std::int64_t stride = 0;
+};
+
+/// How results are stored. Streaming stores go past the caches: right for what the CPU does not read again soon, as
+/// weights on a surface, because a line that is overwritten as a whole need not be fetched from memory first.
+enum class Stores { cached, streaming };
+
+/// Row r of the destination = half(row r of the source).
+void to_half_rows(const FloatMatrix& source, const HalfRows& destination, Stores stores = Stores::cached);
+
+/// Row c of the destination = half(column c of the source): [rows, cols] fp32 becomes [cols, rows] fp16 in one pass,
+/// without an intermediate buffer of its size.
+void to_half_transposed(const FloatMatrix& source, const HalfRows& transposed, Stores stores = Stores::cached);
+
+/// Both in one pass over the source.
+void to_half_both(const FloatMatrix& source, const HalfRows& rows, const HalfRows& transposed,
+                  Stores stores = Stores::cached);
 
 /// Name of the SIMD target that run-time dispatch chose, e.g. "AVX3", "AVX2", "NEON", or "portable".
 std::string simd_target();

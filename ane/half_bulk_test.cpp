@@ -118,19 +118,36 @@ struct Block {
   std::int64_t rows, cols, source_stride, destination_stride, shift;
 };
 
+/// Streaming or not, alone or with the rows beside it: the same halves, and nothing else is touched.
 void expect_transposed(const Block& block) {
   constexpr half_t kGuard = 0x1234;
   const std::vector<float> source = some_floats(block.rows * block.source_stride);
-  std::vector<half_t> expected(static_cast<std::size_t>(block.cols * block.destination_stride + 64), kGuard);
-  std::vector<half_t> out = expected;
+  const FloatMatrix matrix{source.data(), block.rows, block.cols, block.source_stride};
+  const std::int64_t row_stride = block.cols + block.shift;
+  std::vector<half_t> columns(static_cast<std::size_t>(block.cols * block.destination_stride + 64), kGuard);
+  std::vector<half_t> rows(static_cast<std::size_t>(block.rows * row_stride + 64), kGuard);
+  const std::vector<half_t> no_rows = rows, empty = columns;
   for (std::int64_t r = 0; r < block.rows; ++r)
-    for (std::int64_t c = 0; c < block.cols; ++c)
-      expected[static_cast<std::size_t>(block.shift + c * block.destination_stride + r)] =
-          to_half(source[static_cast<std::size_t>(r * block.source_stride + c)]);
-  to_half_transposed(source.data(), block.rows, block.cols, block.source_stride, out.data() + block.shift,
-                     block.destination_stride);
-  ASSERT_EQ(out, expected) << block.rows << " x " << block.cols << ", strides " << block.source_stride << " and "
-                           << block.destination_stride << ", shift " << block.shift;
+    for (std::int64_t c = 0; c < block.cols; ++c) {
+      const half_t value = to_half(source[static_cast<std::size_t>(r * block.source_stride + c)]);
+      columns[static_cast<std::size_t>(block.shift + c * block.destination_stride + r)] = value;
+      rows[static_cast<std::size_t>(block.shift + r * row_stride + c)] = value;
+    }
+  for (const Stores stores : {Stores::cached, Stores::streaming}) {
+    std::vector<half_t> out = empty, out_rows = no_rows;
+    const HalfRows to{out.data() + block.shift, block.destination_stride};
+    const HalfRows to_rows{out_rows.data() + block.shift, row_stride};
+    to_half_transposed(matrix, to, stores);
+    ASSERT_EQ(out, columns) << block.rows << " x " << block.cols << ", strides " << block.source_stride << " and "
+                            << block.destination_stride << ", shift " << block.shift;
+    out = empty;
+    to_half_both(matrix, to_rows, to, stores);
+    ASSERT_EQ(out, columns) << "with rows: " << block.rows << " x " << block.cols;
+    ASSERT_EQ(out_rows, rows) << "rows: " << block.rows << " x " << block.cols;
+    out_rows = no_rows;
+    to_half_rows(matrix, to_rows, stores);
+    ASSERT_EQ(out_rows, rows) << "rows alone: " << block.rows << " x " << block.cols << ", shift " << block.shift;
+  }
 }
 
 TEST(HalfBulk, TransposedBlocksOfEveryRemainder) {
@@ -139,6 +156,7 @@ TEST(HalfBulk, TransposedBlocksOfEveryRemainder) {
       for (const std::int64_t cols : {0, 1, 3, 7, 8, 9, 15, 16, 17, 33, 127, 128, 129, 260}) {
         expect_transposed({rows, cols, cols + 5, rows + 3, 1});
         expect_transposed({rows, cols, cols, rows, 0});
+        expect_transposed({rows, cols, cols, 128, 0});
         if (testing::Test::HasFatalFailure()) return;
       }
   });
@@ -150,6 +168,7 @@ TEST(HalfBulk, TransposedBlocksOfEveryAlignment) {
     for (std::int64_t shift = 0; shift < 34; ++shift) {
       expect_transposed({70, 24, 32, 128, shift});
       expect_transposed({20, 16, 16, 64, shift});
+      expect_transposed({200, 260, 300, 256, shift});
       if (testing::Test::HasFatalFailure()) return;
     }
   });

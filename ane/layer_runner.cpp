@@ -56,9 +56,11 @@ Layer::Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops)
   }
 }
 
-void Layer::stage(const NamedTensors& weights) {
+void Layer::stage(const NamedTensors& weights, WeightPasses passes) {
+  std::vector<StagingTarget> targets;
   for (const auto& [name, kernel] : programs_.kernels_)
-    if (kernel.has_weights()) stage_weights(kernel.layout, weights, *bound_.at(name).input, pool_);
+    if (kernel.has_weights()) targets.push_back({&kernel.layout, bound_.at(name).input.get()});
+  stage_weights(targets, weights, pool_, passes);
   weights_ = &weights;
 }
 

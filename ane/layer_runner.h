@@ -11,6 +11,7 @@
 #include "ane/compiled_kernel.h"
 #include "ane/cpu_steps.h"
 #include "ane/layer_plan.h"
+#include "ane/staging.h"
 #include "common/tensor.h"
 #include "common/thread_pool.h"
 
@@ -47,7 +48,7 @@ class Layer {
   Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops = CpuOps::builtin());
 
   /// Writes all weight slots. Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer.
-  void stage(const NamedTensors& weights);
+  void stage(const NamedTensors& weights, WeightPasses passes = WeightPasses::per_tensor);
   /// From tensors["x"]; adds every tensor that the plan's forward steps make, y among them.
   void forward(NamedTensors& tensors, const StepObserver& observer = {});
   /// From what forward left and tensors["dy"]; adds dx and accumulates the nine weight gradients (made as zeros when

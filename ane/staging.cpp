@@ -4,16 +4,30 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
+#include <deque>
+#include <set>
+#include <type_traits>
+#include <vector>
 
 #include "common/error.h"
 
 namespace aneval::ane {
 namespace {
 
-/// Tensor rows per task: a multiple of the 32 halves of a cache line, so that tasks of a transposed slot seldom share
-/// one.
-constexpr std::int64_t kRowsPerTask = 64;
+/// Tensor rows per task: whole blocks of the transposition, and enough of them that its pipeline is full most of the
+/// time.
+constexpr std::int64_t kRowsPerTask = 256;
+
+/// What is written past the caches from this many bytes on. Less than that stays in a cache when it is written again
+/// and again: a weight slot of 2 MiB then takes two thirds of the time. But a model's weights are gone before they come
+/// round.
+constexpr std::int64_t kStreamedWeights = (2 << 20) + 1;
+/// Activations come fresh every time: past the caches is 1.1 to 1.3 times as fast from a quarter of a MiB on.
+constexpr std::int64_t kStreamedActivations = 1 << 18;
+
+Stores stores_for(std::int64_t bytes, std::int64_t limit) {
+  return bytes >= limit ? Stores::streaming : Stores::cached;
+}
 
 /// Where a logical matrix [channels, width] lies on a surface.
 struct Region {
@@ -46,25 +60,32 @@ void for_each_run(const Axis& axis, std::int64_t begin, std::int64_t end, const 
   }
 }
 
-/// The same for elements [begin, end) of a region in row-major order; the place is an index into the surface.
+/// A rectangle of a region without padding inside: rows x cols logical elements, row-major `width` apart, beginning at
+/// `logical`; on the surface from `place` on, its rows the surface's width apart.
+struct Rectangle {
+  std::int64_t logical, width, place, rows, cols, surface_width;
+
+  /// One run, on both sides.
+  bool contiguous() const { return rows == 1 || (cols == width && width == surface_width); }
+};
+
 template <class Visit>
-void for_each_run(const Region& region, std::int64_t begin, std::int64_t end, const Visit& visit) {
-  if (region.contiguous()) return visit(begin, region.row(0) + begin, end - begin);
+void for_each_rectangle(const Region& region, const Visit& visit) {
   const std::int64_t width = region.width.size();
-  for (std::int64_t i = begin, n; i < end; i += n) {
-    const std::int64_t channel = i / width, column = i % width;
-    n = std::min(end - i, width - column);
-    for_each_run(region.width, column, column + n, [&](std::int64_t logical, std::int64_t place, std::int64_t length) {
-      visit(channel * width + logical, region.row(channel) + place, length);
+  for_each_run(region.channels, 0, region.channels.size(), [&](std::int64_t channel, std::int64_t, std::int64_t rows) {
+    for_each_run(region.width, 0, width, [&](std::int64_t column, std::int64_t place, std::int64_t cols) {
+      visit(Rectangle{channel * width + column, width, region.row(channel) + place, rows, cols, region.surface_width});
     });
-  }
+  });
 }
 
-void expect_elements(const std::string& name, const Region& region, std::size_t elements) {
-  if (elements != static_cast<std::size_t>(region.elements()))
-    throw input_error("'" + name + "'", "given " + std::to_string(elements) + " values",
-                      "give " + std::to_string(region.elements()) + " for " +
-                          shape_text({region.channels.size(), region.width.size()}));
+/// visit(logical index, place, length) for every contiguous run of a region.
+template <class Visit>
+void for_each_run(const Region& region, const Visit& visit) {
+  for_each_rectangle(region, [&](const Rectangle& r) {
+    if (r.contiguous()) return visit(r.logical, r.place, r.rows * r.cols);
+    for (std::int64_t i = 0; i < r.rows; ++i) visit(r.logical + i * r.width, r.place + i * r.surface_width, r.cols);
+  });
 }
 
 void expect_surface(const Surface& surface, std::int64_t bytes, const char* what) {
@@ -73,12 +94,53 @@ void expect_surface(const Surface& surface, std::int64_t bytes, const char* what
                       "make it of " + std::to_string(bytes));
 }
 
-/// The region of a slot or block, after all checks.
+/// The region of a slot or block that holds so many elements, on a surface large enough for it.
 template <class Part>
-Region checked_region(const PackedLayout& layout, const Part& part, std::size_t elements) {
+Region checked_region(const PackedLayout& layout, const Part& part, std::size_t elements, const Surface& surface) {
   const Region region = region_of(layout, part);
-  expect_elements(part.name, region, elements);
+  if (elements != static_cast<std::size_t>(region.elements()))
+    throw input_error("'" + part.name + "'", "given " + std::to_string(elements) + " values",
+                      "give " + std::to_string(region.elements()) + " for " +
+                          shape_text({region.channels.size(), region.width.size()}));
+  if constexpr (std::is_same_v<Part, Slot>)
+    expect_surface(surface, layout.input_bytes(), "input");
+  else
+    expect_surface(surface, layout.output_bytes(), "output");
   return region;
+}
+
+void write_bits(const Region& region, std::span<const half_t> bits, Surface& surface) {
+  const WriteLock lock(surface);
+  for_each_run(region, [&](std::int64_t i, std::int64_t place, std::int64_t n) {
+    std::copy_n(bits.data() + i, n, lock.halves().data() + place);
+  });
+}
+
+void read_bits(const Region& region, Surface& surface, std::span<half_t> bits) {
+  const ReadLock lock(surface);
+  for_each_run(region, [&](std::int64_t i, std::int64_t place, std::int64_t n) {
+    std::copy_n(lock.halves().data() + place, n, bits.data() + i);
+  });
+}
+
+void read_floats(const Region& region, Surface& surface, std::span<float> values) {
+  const ReadLock lock(surface);
+  for_each_run(region, [&](std::int64_t i, std::int64_t place, std::int64_t n) {
+    to_float(lock.halves().data() + place, values.data() + i, n);
+  });
+}
+
+/// Equal shapes, each with its own padding: runs of the source are cut where the target's end.
+void copy_region(const Region& source, const half_t* from, const Region& target, half_t* to) {
+  const std::int64_t width = target.width.size();
+  for_each_run(source, [&](std::int64_t begin, std::int64_t place, std::int64_t length) {
+    for (std::int64_t i = begin, end = begin + length, n; i < end; i += n) {
+      const std::int64_t channel = i / width, column = i % width;
+      const std::int64_t run = target.contiguous() ? end - i : target.width.run - column % target.width.run;
+      n = std::min(end - i, run);
+      std::copy_n(from + place + (i - begin), n, to + target.row(channel) + target.width.place(column));
+    }
+  });
 }
 
 /// float(w · scale) rounded to odd: of the two neighbours the one with an odd last bit unless the product is a float.
@@ -98,54 +160,57 @@ struct WeightJob {
   const Slot* slot;
   const Tensor* tensor;
   Region region;
+  half_t* surface = nullptr;  // once it is locked
+
+  bool plain() const { return slot->scale == 1.0; }
+  /// The axes of the tensor.
+  const Axis& rows() const { return slot->transposed ? region.width : region.channels; }
+  const Axis& cols() const { return slot->transposed ? region.channels : region.width; }
+  /// Where element [row, col] of the tensor lies.
+  HalfRows place(std::int64_t row, std::int64_t col) const {
+    const std::int64_t channel = slot->transposed ? col : row, column = slot->transposed ? row : col;
+    return {surface + region.row(channel) + region.width.place(column), region.surface_width};
+  }
 };
 
-/// rows x cols of the tensor, whose rows are `stride` apart, onto the surface, as they are or transposed.
-void convert(const float* source, std::int64_t rows, std::int64_t cols, std::int64_t stride, bool transposed,
-             half_t* destination, std::int64_t surface_width) {
-  if (transposed) return to_half_transposed(source, rows, cols, stride, destination, surface_width);
-  for (std::int64_t r = 0; r < rows; ++r) to_half(source + r * stride, destination + r * surface_width, cols);
-}
-
-/// The same times a scale, through a block on the stack.
-void convert_scaled(const float* source, std::int64_t rows, std::int64_t cols, std::int64_t stride, bool transposed,
-                    double scale, half_t* destination, std::int64_t surface_width) {
+/// The part of a job's tensor times its scale, through a block on the stack.
+void stage_scaled(const WeightJob& job, const FloatMatrix& source, std::int64_t row, std::int64_t col) {
   constexpr std::int64_t kRows = 32, kColumns = 128;
   alignas(64) float block[kRows * kColumns];
-  for (std::int64_t r = 0; r < rows; r += kRows)
-    for (std::int64_t c = 0; c < cols; c += kColumns) {
-      const std::int64_t m = std::min(kRows, rows - r), n = std::min(kColumns, cols - c);
+  for (std::int64_t r = 0; r < source.rows; r += kRows)
+    for (std::int64_t c = 0; c < source.cols; c += kColumns) {
+      const std::int64_t m = std::min(kRows, source.rows - r), n = std::min(kColumns, source.cols - c);
       for (std::int64_t i = 0; i < m; ++i)
         for (std::int64_t j = 0; j < n; ++j)
-          block[i * kColumns + j] = product_to_odd(source[(r + i) * stride + c + j], scale);
-      const std::int64_t place = transposed ? c * surface_width + r : r * surface_width + c;
-      convert(block, m, n, kColumns, transposed, destination + place, surface_width);
+          block[i * kColumns + j] = product_to_odd(source.data[(r + i) * source.stride + c + j], job.slot->scale);
+      const FloatMatrix scaled{block, m, n, kColumns};
+      if (job.slot->transposed)
+        to_half_transposed(scaled, job.place(row + r, col + c));
+      else
+        to_half_rows(scaled, job.place(row + r, col + c));
     }
 }
 
-/// Tensor rows [begin, end).
-void stage_rows(const WeightJob& job, std::int64_t begin, std::int64_t end, half_t* surface) {
-  const Region& region = job.region;
-  const bool transposed = job.slot->transposed;
-  const Axis &row_axis = transposed ? region.width : region.channels,
-             &col_axis = transposed ? region.channels : region.width;
-  const std::int64_t cols = col_axis.size();
-  for_each_run(row_axis, begin, end, [&](std::int64_t row, std::int64_t row_place, std::int64_t rows) {
-    for_each_run(col_axis, 0, cols, [&](std::int64_t col, std::int64_t col_place, std::int64_t columns) {
-      const std::int64_t channel = transposed ? col_place : row_place, column = transposed ? row_place : col_place;
-      const float* source = job.tensor->data.data() + row * cols + col;
-      half_t* destination =
-          surface + (region.channel_offset + channel) * region.surface_width + region.width_offset + column;
-      if (job.slot->scale == 1.0)
-        convert(source, rows, columns, cols, transposed, destination, region.surface_width);
+/// Tensor rows [begin, end) into one slot, or into two of which `twin` holds the transpose.
+void stage_rows(const WeightJob& job, const WeightJob* twin, std::int64_t begin, std::int64_t end, Stores stores) {
+  const std::int64_t width = job.cols().size();
+  for_each_run(job.rows(), begin, end, [&](std::int64_t row, std::int64_t, std::int64_t rows) {
+    for_each_run(job.cols(), 0, width, [&](std::int64_t col, std::int64_t, std::int64_t cols) {
+      const FloatMatrix source{job.tensor->data.data() + row * width + col, rows, cols, width};
+      if (twin != nullptr)
+        to_half_both(source, job.place(row, col), twin->place(row, col), stores);
+      else if (!job.plain())
+        stage_scaled(job, source, row, col);
+      else if (job.slot->transposed)
+        to_half_transposed(source, job.place(row, col), stores);
       else
-        convert_scaled(source, rows, columns, cols, transposed, job.slot->scale, destination, region.surface_width);
+        to_half_rows(source, job.place(row, col), stores);
     });
   });
 }
 
-std::vector<WeightJob> weight_jobs(const PackedLayout& layout, const NamedTensors& weights) {
-  std::vector<WeightJob> jobs;
+/// Appends the layout's weight slots, checked against the tensors.
+void add_jobs(const PackedLayout& layout, const NamedTensors& weights, std::vector<WeightJob>& jobs) {
   for (const Slot& slot : layout.slots()) {
     if (slot.kind != SlotKind::weight) continue;
     const auto found = weights.find(slot.weight);
@@ -162,69 +227,79 @@ std::vector<WeightJob> weight_jobs(const PackedLayout& layout, const NamedTensor
           "slot '" + slot.name + "' is staged from " + shape_text(expected));
     jobs.push_back({&slot, &tensor, region_of(layout, slot)});
   }
-  return jobs;
+}
+
+/// The job that can be done in one pass with a job that is not transposed; null when there is none.
+const WeightJob* twin_of(const WeightJob& job, const std::vector<WeightJob>& jobs) {
+  if (job.slot->transposed || !job.plain()) return nullptr;
+  const auto found = std::ranges::find_if(jobs, [&](const WeightJob& other) {
+    return other.tensor == job.tensor && other.slot->transposed && other.plain() && other.rows() == job.rows() &&
+           other.cols() == job.cols();
+  });
+  return found == jobs.end() ? nullptr : &*found;
 }
 
 }  // namespace
 
 void stage_weights(const PackedLayout& layout, const NamedTensors& weights, Surface& input, ThreadPool* pool) {
-  const std::vector<WeightJob> jobs = weight_jobs(layout, weights);
-  expect_surface(input, layout.input_bytes(), "input");
-  const WriteLock lock(input);
-  half_t* surface = lock.halves().data();
-  for (const WeightJob& job : jobs)
+  const StagingTarget target{&layout, &input};
+  stage_weights(std::span(&target, 1), weights, pool, WeightPasses::per_slot);
+}
+
+void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& weights, ThreadPool* pool,
+                   WeightPasses passes) {
+  std::vector<WeightJob> jobs;
+  std::vector<std::size_t> last_jobs;  // one past the last of each target
+  for (const StagingTarget& target : targets) {
+    add_jobs(*target.layout, weights, jobs);
+    last_jobs.push_back(jobs.size());
+    expect_surface(*target.input, target.layout->input_bytes(), "input");
+  }
+  std::deque<WriteLock> locks;
+  for (std::size_t i = 0, job = 0; i < targets.size(); ++i) {
+    half_t* surface = locks.emplace_back(*targets[i].input).halves().data();
+    for (; job < last_jobs[i]; ++job) jobs[job].surface = surface;
+  }
+  std::int64_t bytes = 0;
+  for (const WeightJob& job : jobs) bytes += 2 * job.region.elements();
+  const Stores stores = stores_for(bytes, kStreamedWeights);
+  std::set<const WeightJob*> done;
+  const auto stage = [&](const WeightJob& job, const WeightJob* twin) {
+    done.insert({&job, twin});
     parallel_for(pool, job.tensor->rows(), kRowsPerTask,
-                 [&](std::int64_t begin, std::int64_t end) { stage_rows(job, begin, end, surface); });
+                 [&](std::int64_t begin, std::int64_t end) { stage_rows(job, twin, begin, end, stores); });
+  };
+  if (passes == WeightPasses::per_tensor)
+    for (const WeightJob& job : jobs)
+      if (const WeightJob* twin = twin_of(job, jobs); twin != nullptr && !done.contains(twin)) stage(job, twin);
+  for (const WeightJob& job : jobs)
+    if (!done.contains(&job)) stage(job, nullptr);
 }
 
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input) {
-  const Region region = checked_region(layout, layout.slot(slot), values.size());
-  expect_surface(input, layout.input_bytes(), "input");
+  const Region region = checked_region(layout, layout.slot(slot), values.size(), input);
   const WriteLock lock(input);
-  half_t* surface = lock.halves().data();
-  for_each_run(region, 0, region.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    to_half(values.data() + i, surface + place, n);
+  const Stores stores = stores_for(2 * region.elements(), kStreamedActivations);
+  for_each_rectangle(region, [&](const Rectangle& r) {
+    to_half_rows({values.data() + r.logical, r.rows, r.cols, r.width},
+                 {lock.halves().data() + r.place, r.surface_width}, stores);
   });
 }
 
 void write_slot_bits(const PackedLayout& layout, std::string_view slot, std::span<const half_t> bits, Surface& input) {
-  const Region region = checked_region(layout, layout.slot(slot), bits.size());
-  expect_surface(input, layout.input_bytes(), "input");
-  const WriteLock lock(input);
-  half_t* surface = lock.halves().data();
-  for_each_run(region, 0, region.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    std::copy_n(bits.data() + i, n, surface + place);
-  });
+  write_bits(checked_region(layout, layout.slot(slot), bits.size(), input), bits, input);
 }
 
 void read_slot(const PackedLayout& layout, std::string_view slot, Surface& input, std::span<float> values) {
-  const Region region = checked_region(layout, layout.slot(slot), values.size());
-  expect_surface(input, layout.input_bytes(), "input");
-  const ReadLock lock(input);
-  const half_t* surface = lock.halves().data();
-  for_each_run(region, 0, region.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    to_float(surface + place, values.data() + i, n);
-  });
+  read_floats(checked_region(layout, layout.slot(slot), values.size(), input), input, values);
 }
 
 void read_block(const PackedLayout& layout, std::string_view block, Surface& output, std::span<float> values) {
-  const Region region = checked_region(layout, layout.block(block), values.size());
-  expect_surface(output, layout.output_bytes(), "output");
-  const ReadLock lock(output);
-  const half_t* surface = lock.halves().data();
-  for_each_run(region, 0, region.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    to_float(surface + place, values.data() + i, n);
-  });
+  read_floats(checked_region(layout, layout.block(block), values.size(), output), output, values);
 }
 
 void read_block_bits(const PackedLayout& layout, std::string_view block, Surface& output, std::span<half_t> bits) {
-  const Region region = checked_region(layout, layout.block(block), bits.size());
-  expect_surface(output, layout.output_bytes(), "output");
-  const ReadLock lock(output);
-  const half_t* surface = lock.halves().data();
-  for_each_run(region, 0, region.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    std::copy_n(surface + place, n, bits.data() + i);
-  });
+  read_bits(checked_region(layout, layout.block(block), bits.size(), output), output, bits);
 }
 
 void copy_block(const PackedLayout& from, std::string_view block, Surface& output, const PackedLayout& to,
@@ -239,13 +314,7 @@ void copy_block(const PackedLayout& from, std::string_view block, Surface& outpu
   expect_surface(input, to.input_bytes(), "input");
   const ReadLock read(output);
   const WriteLock write(input);
-  const half_t* source_base = read.halves().data();
-  half_t* target_base = write.halves().data();
-  for_each_run(source, 0, source.elements(), [&](std::int64_t i, std::int64_t place, std::int64_t n) {
-    for_each_run(target, i, i + n, [&](std::int64_t j, std::int64_t target_place, std::int64_t length) {
-      std::copy_n(source_base + place + (j - i), length, target_base + target_place);
-    });
-  });
+  copy_region(source, read.halves().data(), target, write.halves().data());
 }
 
 }  // namespace aneval::ane

@@ -18,6 +18,22 @@ namespace aneval::ane {
 /// Errors: a tensor is missing or has another shape; nothing is written then.
 void stage_weights(const PackedLayout& layout, const NamedTensors& weights, Surface& input, ThreadPool* pool = nullptr);
 
+/// One kernel's input surface.
+struct StagingTarget {
+  const PackedLayout* layout;
+  Surface* input;
+};
+
+/// How often the tensors are read when several surfaces are staged from them.
+enum class WeightPasses {
+  per_slot,    // once for each slot
+  per_tensor,  // forward and backward slots of a tensor, of which one holds the transpose, together
+};
+
+/// The same for all surfaces of a layer. The bits do not depend on `passes`.
+void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& weights, ThreadPool* pool = nullptr,
+                   WeightPasses passes = WeightPasses::per_tensor);
+
 /// One slot from a logical matrix [channels, width] as it lies on the surface (so `wq_t` is [D, Q]).
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input);
 /// The same from fp16 bits.

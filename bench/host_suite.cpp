@@ -92,7 +92,7 @@ std::vector<Benchmark> conversion_suite(const SuiteOptions& options) {
     // Rows of 1024, as Wq of the larger preset has them.
     const std::int64_t cols = std::min<std::int64_t>(n / 4, 1024), rows = n / cols;
     add("to_half_transposed", [rows, cols](Buffers& b) {
-      ane::to_half_transposed(b.floats.data(), rows, cols, cols, b.halves.data(), rows);
+      ane::to_half_transposed({b.floats.data(), rows, cols, cols}, {b.halves.data(), rows});
     });
   }
   return benchmarks;

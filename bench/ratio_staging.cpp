@@ -1,7 +1,6 @@
 // Staging of weights against memcpy of the bytes it moves (it reads 4 and writes 2 per element: a copy of 3), and
 // against the way of the training code that this grew from.
 #include <algorithm>
-#include <cstring>
 
 #include "ane/kernels/kernel.h"
 #include "ane/staging.h"
@@ -33,7 +32,11 @@ Job one_slot(const std::string& name, bool transposed, std::int64_t rows, std::i
   rest.name = "rest";
   rest.channels = weight.channels;
   rest.width = ane::make_axis(width - weight.width.size(), {});
-  return {name, {ane::PackedLayout::along_width({rest, weight}, {}, {})}};
+  ane::Block block;
+  block.name = "output";
+  block.channels = weight.width;
+  block.width = ane::make_axis(1, {});
+  return {name, {ane::PackedLayout::along_width({rest, weight}, {block}, {})}};
 }
 
 /// All surfaces of a layer that hold weights.
@@ -69,10 +72,15 @@ class Model {
 
   std::int64_t elements() const { return elements_; }
 
-  void stage(ThreadPool* pool) {
+  /// The next layer.
+  void stage(ThreadPool* pool, ane::WeightPasses passes = ane::WeightPasses::per_tensor) {
     Layer& layer = next();
-    for (std::size_t i = 0; i < layouts_.size(); ++i)
-      ane::stage_weights(layouts_[i], layer.weights, *layer.surfaces[i], pool);
+    std::vector<ane::StagingTarget> targets;
+    for (std::size_t i = 0; i < layouts_.size(); ++i) targets.push_back({&layouts_[i], layer.surfaces[i].get()});
+    ane::stage_weights(targets, layer.weights, pool, passes);
+  }
+  void stage_all(ThreadPool* pool, ane::WeightPasses passes) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) stage(pool, passes);
   }
 
   /// As the training code does: weights are transposed into a buffer, element by element, and converted row by row.
@@ -129,23 +137,6 @@ class Model {
   std::size_t next_ = 0;
 };
 
-/// memcpy between as many buffers as the staging has layers.
-std::function<void()> rotating_memcpy(std::int64_t bytes, std::int64_t layers) {
-  struct Buffers {
-    std::vector<std::vector<char>> from, to;
-    std::size_t next = 0;
-  };
-  auto buffers = std::make_shared<Buffers>();
-  for (std::int64_t i = 0; i < layers; ++i) {
-    buffers->from.emplace_back(static_cast<std::size_t>(bytes), 'a');
-    buffers->to.emplace_back(static_cast<std::size_t>(bytes), 'b');
-  }
-  return [buffers] {
-    const std::size_t i = buffers->next++ % buffers->from.size();
-    std::memcpy(buffers->to[i].data(), buffers->from[i].data(), buffers->from[i].size());
-  };
-}
-
 Work staging_work(std::int64_t elements) {
   const auto n = static_cast<double>(elements);
   return {.region_bytes = 2 * n, .moved_bytes = 6 * n};
@@ -166,6 +157,16 @@ Subject against_one_thread(const Job& job, ThreadPool* pool) {
   subject.run = [model, pool] { model->stage(pool); };
   subject.yardstick = [model] { model->stage(nullptr); };
   subject.work = staging_work(model->elements());
+  return subject;
+}
+
+/// Restaging after an optimizer step: all layers, on the threads that there are.
+Subject one_pass_against_two(const Job& job, std::int64_t layers, ThreadPool* pool) {
+  const auto model = std::make_shared<Model>(job, layers);
+  Subject subject;
+  subject.run = [model, pool] { model->stage_all(pool, ane::WeightPasses::per_tensor); };
+  subject.yardstick = [model, pool] { model->stage_all(pool, ane::WeightPasses::per_slot); };
+  subject.work = staging_work(model->elements() * layers);
   return subject;
 }
 
@@ -210,10 +211,14 @@ std::vector<Benchmark> staging_ratios(const SuiteOptions& options) {
                                        [layer] { return against_memcpy(layer, 2); }));
   benchmarks.push_back(ratio_benchmark("stage/layer/seed", at_least(15, "transpose into a buffer, then rows"),
                                        [layer] { return against_the_seed(layer); }));
+  const std::string model = "/model/layers=" + std::to_string(shape.layers);
   ThreadPool* pool = options.cases ? options.cases->options().pool : nullptr;
   const Job wq = one_slot("wq", true, q, d, s + q + 2 * k);
   benchmarks.push_back(ratio_benchmark("stage/threads/wq", at_least(1.5, "one thread"),
                                        [wq, pool] { return against_one_thread(wq, pool); }));
+  benchmarks.push_back(
+      ratio_benchmark("restage" + model, beside("forward and backward slots apart"),
+                      [layer, shape, pool] { return one_pass_against_two(layer, shape.layers, pool); }));
   return benchmarks;
 }
 

@@ -1,6 +1,8 @@
 #include "bench/ratios.h"
 
+#include <cstring>
 #include <iterator>
+#include <memory>
 
 namespace aneval::bench {
 
@@ -30,9 +32,25 @@ Yardstick in_native_builds(Yardstick yardstick) {
   return yardstick;
 }
 
+std::function<void()> rotating_memcpy(std::int64_t bytes, std::int64_t pairs) {
+  struct Buffers {
+    std::vector<std::vector<char>> from, to;
+    std::size_t next = 0;
+  };
+  auto buffers = std::make_shared<Buffers>();
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    buffers->from.emplace_back(static_cast<std::size_t>(bytes), 'a');
+    buffers->to.emplace_back(static_cast<std::size_t>(bytes), 'b');
+  }
+  return [buffers] {
+    const std::size_t i = buffers->next++ % buffers->from.size();
+    std::memcpy(buffers->to[i].data(), buffers->from[i].data(), buffers->from[i].size());
+  };
+}
+
 std::vector<Benchmark> ratio_suite(const SuiteOptions& options) {
   std::vector<Benchmark> all;
-  for (const auto part : {staging_ratios}) {
+  for (const auto part : {staging_ratios, surface_ratios}) {
     std::vector<Benchmark> benchmarks = part(options);
     std::move(benchmarks.begin(), benchmarks.end(), std::back_inserter(all));
   }
