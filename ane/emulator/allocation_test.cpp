@@ -10,6 +10,7 @@
 #include "ane/emulator/emulator.h"
 #include "ane/emulator/evaluator.h"
 #include "ane/emulator/kernel_plans.h"
+#include "ane/emulator/matrix_product.h"
 #include "ane/every_target.h"
 #include "common/random.h"
 
@@ -75,6 +76,22 @@ TEST(Allocation, AnEvaluationOfAKernelNeedsNone) {
     evaluator.run();  // threads keep what they need from the first time on
     EXPECT_EQ(allocations_of([&] { evaluator.run(); }), 0) << kernel << " on " << profile.name;
   });
+}
+
+// Large enough for Eigen not to pack on the stack, and with an operand that is copied first.
+TEST(Allocation, LargeProductsNeedNone) {
+  constexpr std::int64_t kSize = 700;
+  const std::vector<float> x(std::size_t{2} * kSize * kSize, 1.0F), y(std::size_t{2} * kSize * kSize, 2.0F);
+  std::vector<float> result(std::size_t{kSize} * kSize);
+  const Extents shape = extents_of({1, kSize, kSize});
+  const Extents strides = contiguous_strides(shape), spread = extents_of({0, 2 * kSize, 2});
+  const auto multiply = [&] {
+    matrix_product(TensorView<const float>{x.data(), shape, strides}, TensorView<const float>{y.data(), shape, spread},
+                   TensorView<float>{result.data(), shape, strides}, nullptr);
+  };
+  multiply();
+  EXPECT_EQ(allocations_of(multiply), 0);
+  EXPECT_EQ(result.back(), 2.0F * kSize);
 }
 
 TEST(Allocation, AnEvaluationThroughTheDeviceNeedsNone) {
