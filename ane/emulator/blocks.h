@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
+#include <type_traits>
 
 namespace aneval::emulator {
 
@@ -52,6 +54,25 @@ class Buffer {
 
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+};
+
+/// n elements on a cache line, default-initialised: numbers are whatever lay there.
+template <class T>
+class Elements {
+ public:
+  explicit Elements(std::int64_t n)
+      : data_(static_cast<T*>(::operator new(sizeof(T) * static_cast<std::size_t>(n), kAlignment))) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    std::uninitialized_default_construct_n(data_.get(), n);
+  }
+  T* data() { return data_.get(); }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  struct Release {
+    void operator()(T* data) const { ::operator delete(data, kAlignment); }
+  };
+  std::unique_ptr<T, Release> data_;
 };
 
 }  // namespace aneval::emulator

@@ -38,15 +38,8 @@ HWY_INLINE void TransposeFour(const float* from, std::int64_t step, float* HWY_R
 #endif
 }
 
-/// target[r·width + c] = m(r, c), zero for columns beyond m's. 4x4 blocks where rows are contiguous the other way.
-HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
-  for (std::int64_t r = 0; m.columns < width && r < m.rows; ++r)
-    std::memset(target + r * width + m.columns, 0, sizeof(float) * static_cast<std::size_t>(width - m.columns));
-  if (m.column_step == 1) {
-    for (std::int64_t r = 0; r < m.rows; ++r)
-      std::memcpy(target + r * width, m.data + r * m.row_step, sizeof(float) * static_cast<std::size_t>(m.columns));
-    return;
-  }
+/// target[r·width + c] = m(r, c) where the rows of m have any step. 4x4 blocks where its columns are contiguous.
+HWY_INLINE void Transpose(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
   const bool blocks = m.row_step == 1;
   // 64 rows at a time: runs of the source are long enough to be fetched ahead, and the target's 64 rows of up to 512
   // bytes stay in the first-level cache while they are filled four columns at a time. The fastest of 16, 64 and 128.
@@ -64,6 +57,15 @@ HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRIC
     for (; c < m.columns; ++c)
       for (std::int64_t r = band; r < end; ++r) target[r * width + c] = m.data[r * m.row_step + c * m.column_step];
   }
+}
+
+/// target[r·width + c] = m(r, c), zero for columns beyond m's.
+HWY_INLINE void CopyRows(const Matrix& m, std::int64_t width, float* HWY_RESTRICT target) {
+  for (std::int64_t r = 0; m.columns < width && r < m.rows; ++r)
+    std::memset(target + r * width + m.columns, 0, sizeof(float) * static_cast<std::size_t>(width - m.columns));
+  if (m.column_step != 1) return Transpose(m, width, target);
+  for (std::int64_t r = 0; r < m.rows; ++r)
+    std::memcpy(target + r * width, m.data + r * m.row_step, sizeof(float) * static_cast<std::size_t>(m.columns));
 }
 
 }  // namespace aneval::emulator::HWY_NAMESPACE

@@ -1,10 +1,12 @@
 #include "ane/emulator/device_arithmetic.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <stdexcept>
 
 #include "ane/emulator/device_rows.h"
+#include "ane/emulator/exact_functions.h"
 #include "ane/emulator/fixed_point_product.h"
 #include "ane/emulator/four_lane_product.h"
 #include "ane/emulator/function_table.h"
@@ -13,58 +15,6 @@
 #include "common/error.h"
 
 namespace aneval::emulator {
-namespace {
-
-/// Functions whose result is not an fp32 operation are evaluated in double, so that rounding to fp16 is the only one
-/// that counts ("exact, rounded").
-float unary_value(Function function, float x, mil::DType dtype) {
-  const double wide = static_cast<double>(x);
-  switch (function) {
-    case Function::cast:
-      return x;
-    case Function::sigmoid:
-      return narrow_to(1.0 / (1.0 + std::exp(-wide)), dtype);
-    case Function::tanh:
-      return narrow_to(std::tanh(wide), dtype);
-    case Function::exp:
-      return narrow_to(std::exp(wide), dtype);
-    case Function::sqrt:
-      return std::sqrt(x);
-    case Function::rsqrt:
-      return narrow_to(1.0 / std::sqrt(wide), dtype);
-    case Function::square:
-      return x * x;
-    case Function::silu:
-      return narrow_to(wide / (1.0 + std::exp(-wide)), dtype);
-    case Function::relu:
-      return x > 0 || std::isnan(x) ? x : 0.0F;
-    default:
-      throw std::logic_error("not a unary function");
-  }
-}
-
-float binary_value(Function function, float x, float y, mil::DType dtype) {
-  switch (function) {
-    case Function::add:
-      return x + y;
-    case Function::sub:
-      return x - y;
-    case Function::mul:
-      return x * y;
-    case Function::real_div:
-      return x / y;
-    case Function::maximum:
-      return x > y || std::isnan(x) ? x : y;
-    case Function::minimum:
-      return x < y || std::isnan(x) ? x : y;
-    case Function::pow:
-      return narrow_to(std::pow(static_cast<double>(x), static_cast<double>(y)), dtype);
-    default:
-      throw std::logic_error("not a binary function");
-  }
-}
-
-}  // namespace
 
 DeviceArithmetic::DeviceArithmetic(Profile profile)
     : profile_(std::move(profile)), format_{profile_.elementwise_rounding, profile_.specials} {}
@@ -77,71 +27,93 @@ void DeviceArithmetic::load_constant(const PlanConstant& constant, std::span<flo
   decode_halves(profile_.specials, bits.data(), to.data(), static_cast<std::int64_t>(to.size()));
 }
 
-/// Multiplied by 16 and divided again: what 16 carries beyond fp16 stays infinite, all else passes exactly.
-void DeviceArithmetic::slice(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
-  constexpr auto kLimit = static_cast<float>(kSliceLimit);
+namespace {
+
+/// Calls compute(a, to, n) for pieces of a view's rows and the same places of the output, both side by side.
+template <class Compute>
+void each_row(const TensorView<const float>& x, const TensorView<float>& out, ThreadPool* pool,
+              const Compute& compute) {
   const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
   for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
-    const float* a = x.data + row.offset[0];
-    float* b = out.data + row.offset[1];
-    for (std::int64_t i = 0; i < row.count; ++i) {
-      const float value = a[i * row.step[0]];
-      const bool lost = step.output.dtype == mil::DType::fp16 && std::abs(value) > kLimit;
-      b[i * row.step[1]] = lost ? std::copysign(kOrdinaryInfinity, value) : value;
-    }
+    std::array<float, kPiece> operand, result;
+    float* const at = out.data + row.offset[1];
+    float* const to = row.step[1] == 1 ? at : result.data();
+    compute(contiguous(x.data + row.offset[0], row.step[0], row.count, operand.data()), to, row.count);
+    scatter(to, at, row.step[1], row.count);
+  });
+}
+
+}  // namespace
+
+/// What 16 times as much carries beyond fp16 stays infinite, all else passes exactly.
+void DeviceArithmetic::slice(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
+  each_row(x, out, pool, [&](const float* a, float* to, std::int64_t n) {
+    if (step.output.dtype == mil::DType::fp16)
+      gain_row(a, to, n);
+    else
+      std::copy(a, a + n, to);
   });
 }
 
 void DeviceArithmetic::unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
-  const bool from_table =
-      profile_.functions == Functions::tables &&
-      (step.function == Function::sigmoid || step.function == Function::tanh || step.function == Function::exp);
-  const float* table = from_table ? function_values(step.function).data() : nullptr;
-  const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
-  for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
-    const float* a = x.data + row.offset[0];
-    store_row(format_, step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
-      if (table != nullptr) {
-        std::array<ane::half_t, kPiece> bits;
-        for (std::int64_t i = 0; i < row.count; ++i) values[i] = a[i * row.step[0]];
-        encode_halves(profile_.specials, values, bits.data(), row.count);
-        for (std::int64_t i = 0; i < row.count; ++i) values[i] = table[bits[static_cast<std::size_t>(i)]];
-      } else {
-        for (std::int64_t i = 0; i < row.count; ++i)
-          values[i] = unary_value(step.function, a[i * row.step[0]], step.output.dtype);
-      }
+  const mil::DType dtype = step.output.dtype;
+  const auto pairs = [&](Function function, float other) {  // x ∘ other
+    each_row(x, out, pool, [&](const float* a, float* to, std::int64_t n) {
+      binary_row(function, format_, dtype, a, 1, &other, 0, to, n);
     });
-  });
+  };
+  switch (step.function) {
+    case Function::cast:
+      return each_row(x, out, pool, [&](const float* a, float* to, std::int64_t n) {
+        std::copy(a, a + n, to);
+        round_to(format_, dtype, to, n);
+      });
+    case Function::square:
+      return each_row(x, out, pool, [&](const float* a, float* to, std::int64_t n) {
+        binary_row(Function::mul, format_, dtype, a, 1, a, 1, to, n);
+      });
+    case Function::relu:
+      return pairs(Function::maximum, 0);
+    default:
+      break;
+  }
+  const bool tables = profile_.functions == Functions::tables;
+  if (tables || (dtype == mil::DType::fp16 && step.inputs.front().dtype == mil::DType::fp16)) {
+    const float* table = (tables ? function_values(step.function) : exact_values(step.function)).data();
+    each_row(x, out, pool,
+             [&](const float* a, float* to, std::int64_t n) { lookup_row(table, profile_.specials, a, to, n); });
+  } else {
+    each_row(x, out, pool, [&](const float* a, float* to, std::int64_t n) {
+      std::transform(a, a + n, to, [&](float value) { return exact_function(step.function, value, dtype); });
+      round_to(format_, dtype, to, n);
+    });
+  }
 }
 
 void DeviceArithmetic::binary(const Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const {
+  const mil::DType dtype = step.output.dtype;
   const RowLoop<3> loop(out.shape, {&x.strides, &y.strides, &out.strides});
   for_each_row(pool, loop, kPiece, [&](const Row<3>& row) {
-    const float* a = x.data + row.offset[0];
-    const float* b = y.data + row.offset[1];
-    const std::int64_t da = row.step[0], db = row.step[1], n = row.count;
-    store_row(format_, step.output.dtype, out.data + row.offset[2], row.step[2], n, [&](float* values) {
-      // The function is chosen outside the loop over elements, so that the common ones vectorise.
-      const auto each = [&](auto function) {
-        if (da == 1 && db == 1)
-          for (std::int64_t i = 0; i < n; ++i) values[i] = function(a[i], b[i]);
-        else
-          for (std::int64_t i = 0; i < n; ++i) values[i] = function(a[i * da], b[i * db]);
-      };
-      switch (step.function) {
-        case Function::add:
-          each([](float p, float q) { return p + q; });
-          break;
-        case Function::sub:
-          each([](float p, float q) { return p - q; });
-          break;
-        case Function::mul:
-          each([](float p, float q) { return p * q; });
-          break;
-        default:
-          each([&](float p, float q) { return binary_value(step.function, p, q, step.output.dtype); });
+    std::array<float, kPiece> left, right, result;
+    const auto operand = [&](const In& view, std::size_t i, std::array<float, kPiece>& scratch) {
+      const float* first = view.data + row.offset[i];
+      return row.step[i] == 0 ? first : contiguous(first, row.step[i], row.count, scratch.data());
+    };
+    const float* const a = operand(x, 0, left);
+    const float* const b = operand(y, 1, right);
+    const std::int64_t da = row.step[0] == 0 ? 0 : 1, db = row.step[1] == 0 ? 0 : 1;
+    float* const at = out.data + row.offset[2];
+    float* const to = row.step[2] == 1 ? at : result.data();
+    if (step.function == Function::pow) {
+      for (std::int64_t i = 0; i < row.count; ++i) {
+        const double power = std::pow(static_cast<double>(a[i * da]), static_cast<double>(b[i * db]));
+        to[i] = dtype == mil::DType::fp16 ? narrow(power) : static_cast<float>(power);
       }
-    });
+      round_to(format_, dtype, to, row.count);
+    } else {
+      binary_row(step.function, format_, dtype, a, da, b, db, to, row.count);
+    }
+    scatter(to, at, row.step[2], row.count);
   });
 }
 
@@ -173,7 +145,7 @@ void DeviceArithmetic::matmul_in_fp32(const Step& step, const In& x, const In& y
     }
   }
   const HalfFormat format{profile_.matmul_rounding, profile_.specials};
-  for_each_row(pool, loop, kPiece,
+  for_each_row(pool, loop, 16384,
                [&](const Row<1>& row) { round_to(format, step.output.dtype, out.data + row.offset[0], row.count); });
 }
 

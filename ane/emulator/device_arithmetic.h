@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "ane/emulator/blocks.h"
 #include "ane/emulator/half_values.h"
 #include "ane/emulator/plan.h"
 #include "ane/emulator/profile.h"
@@ -30,12 +31,10 @@ class DeviceArithmetic {
   void matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out, ThreadPool* pool) const;
 
  private:
-  class Sum;
-
-  /// One row of n elements, a[i·dx] to b[i·dy].
-  void softmax_in_double(mil::DType dtype, const float* a, std::int64_t dx, float* b, std::int64_t dy,
-                         std::int64_t n) const;
-  void softmax_from_tables(const float* a, std::int64_t dx, float* b, std::int64_t dy, std::int64_t n) const;
+  /// One row, whose results lie `step` apart.
+  void softmax_in_double(mil::DType dtype, const Matrix& row, float* to, std::int64_t step) const;
+  /// Up to kColumnsReduced rows; element (r, i) of the results lies at to[r·row_step + i·step].
+  void softmax_from_tables(const Matrix& rows, float* to, std::int64_t row_step, std::int64_t step) const;
   void matmul_in_fp32(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
                       ThreadPool* pool) const;
 

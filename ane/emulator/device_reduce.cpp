@@ -1,43 +1,15 @@
-// Reductions under a profile: reduce_sum and its kin, and softmax, which contains one.
+// Reductions under a profile: reduce_sum and its kin, and softmax, which contains one. Additions keep their order; what
+// runs side by side in vectors are the sums of several rows.
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <limits>
 
 #include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/device_rows.h"
 #include "ane/emulator/function_table.h"
+#include "ane/emulator/softmax_rows.h"
 
 namespace aneval::emulator {
-
-/// Adds one value after the other, as the profile's reduce_sum does. The result is still to be rounded to fp16.
-class DeviceArithmetic::Sum {
- public:
-  Sum(const DeviceArithmetic& arithmetic, mil::DType dtype)
-      : format_(arithmetic.format_),
-        kind_(dtype == mil::DType::fp16 ? arithmetic.profile_.reduce_sum : Summation::fp32) {}
-
-  void add(float value) {
-    switch (kind_) {
-      case Summation::fp32:
-        narrow_ += value;
-        break;
-      case Summation::fp16:
-        narrow_ += value;  // of two fp16 numbers: what fp32 rounds here lies far from fp16's ties
-        round_to_half(format_, &narrow_, 1);
-        break;
-      case Summation::wide:
-        wide_ += static_cast<double>(value);
-        break;
-    }
-  }
-  float total() const { return kind_ == Summation::wide ? narrow(wide_) : narrow_; }
-
- private:
-  HalfFormat format_;
-  Summation kind_;
-  float narrow_ = 0;
-  double wide_ = 0;
-};
 
 void DeviceArithmetic::reduce(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
   // Views of the kept axes, and of the reduced ones within each element of the result.
@@ -48,95 +20,124 @@ void DeviceArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
     inner_strides.push(x.strides[axis]);
   }
   const RowLoop<1> inside(inner, {&inner_strides});
-  const auto each = [&](const float* base, const auto& visit) {
+  const Summation kind = step.output.dtype == mil::DType::fp16 ? profile_.reduce_sum : Summation::fp32;
+  const RowLoop<2> loop(out.shape, {&kept_strides, &out.strides});
+  const auto body = [&](const Row<2>& row) {
+    std::array<float, kColumnsReduced> values;
+    values.fill(-std::numeric_limits<float>::infinity());
+    ColumnSums sums;
     for (std::int64_t r = 0; r < inside.rows(); ++r) {
       const Row<1> run = inside.row(r);
-      for (std::int64_t j = 0; j < run.count; ++j) visit(base[run.offset[0] + j * run.step[0]]);
+      const Matrix terms{x.data + row.offset[0] + run.offset[0], run.count, row.count, run.step[0], row.step[0]};
+      if (step.function == Function::max)
+        largest_of_rows(terms, values.data());
+      else
+        add_rows(kind, format_, terms, sums);
     }
+    if (step.function != Function::max) column_totals(kind, sums, values.data(), row.count);
+    if (step.function == Function::mean) {
+      const auto count = static_cast<float>(inner.product());
+      for (float& value : values) value /= count;
+    }
+    round_to(format_, step.output.dtype, values.data(), row.count);
+    scatter(values.data(), out.data + row.offset[1], row.step[1], row.count);
   };
-  const RowLoop<2> loop(out.shape, {&kept_strides, &out.strides});
-  for_each_row(pool, loop, kPiece, [&](const Row<2>& row) {
-    store_row(format_, step.output.dtype, out.data + row.offset[1], row.step[1], row.count, [&](float* values) {
-      for (std::int64_t i = 0; i < row.count; ++i) {
-        const float* base = x.data + row.offset[0] + i * row.step[0];
-        if (step.function == Function::max) {
-          float largest = -std::numeric_limits<float>::infinity();
-          each(base, [&](float value) { largest = value > largest || std::isnan(value) ? value : largest; });
-          values[i] = largest;
-        } else {
-          Sum sum(*this, step.output.dtype);
-          each(base, [&](float value) { sum.add(value); });
-          values[i] = step.function == Function::mean ? sum.total() / static_cast<float>(inner.product()) : sum.total();
-        }
-      }
-    });
-  });
+  for_each_row(pool, loop, kColumnsReduced, body, inner.product());
 }
 
 void DeviceArithmetic::softmax(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
   const int last = x.shape.rank - 1;
-  const std::int64_t n = x.shape[last], dx = x.strides[last], dy = out.strides[last];
+  const std::int64_t n = x.shape[last];
   Extents rows = x.shape, x_strides = x.strides, out_strides = out.strides;
   rows.rank = x_strides.rank = out_strides.rank = last;
   const RowLoop<2> loop(rows, {&x_strides, &out_strides});
-  for_each_row(pool, loop, 16, [&](const Row<2>& group) {
-    for (std::int64_t r = 0; r < group.count; ++r) {
-      const float* a = x.data + group.offset[0] + r * group.step[0];
-      float* b = out.data + group.offset[1] + r * group.step[1];
-      if (profile_.functions == Functions::tables)
-        softmax_from_tables(a, dx, b, dy, n);
-      else
-        softmax_in_double(step.output.dtype, a, dx, b, dy, n);
-    }
-  });
+  const auto body = [&](const Row<2>& group) {
+    const Matrix from{x.data + group.offset[0], group.count, n, group.step[0], x.strides[last]};
+    float* to = out.data + group.offset[1];
+    if (profile_.functions == Functions::tables)
+      softmax_from_tables(from, to, group.step[1], out.strides[last]);
+    else
+      for (std::int64_t r = 0; r < group.count; ++r)
+        softmax_in_double(step.output.dtype, from.block(r, 0, 1, n), to + r * group.step[1], out.strides[last]);
+  };
+  for_each_row(pool, loop, kColumnsReduced, body, n);
 }
 
-void DeviceArithmetic::softmax_in_double(mil::DType dtype, const float* a, std::int64_t dx, float* b, std::int64_t dy,
-                                         std::int64_t n) const {
+namespace {
+
+/// Numerators of one row; kept from call to call.
+double* numerators_of_this_thread(std::int64_t n) {
+  thread_local Buffer numerators;
+  return numerators.room<double>(n);
+}
+
+/// Calls use(values, begin, count) with pieces of a row of the matrix side by side.
+template <class Use>
+void each_piece(const Matrix& row, const Use& use) {
+  std::array<float, kPiece> scratch;
+  for (std::int64_t begin = 0; begin < row.columns; begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, row.columns - begin);
+    use(contiguous(row.data + begin * row.column_step, row.column_step, count, scratch.data()), begin, count);
+  }
+}
+
+float largest_of(const Matrix& row) {
   float largest = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, a[i * dx]);
-  const auto numerator = [&](std::int64_t i) {
-    return std::exp(static_cast<double>(a[i * dx]) - static_cast<double>(largest));
-  };
+  each_piece(row, [&](const float* values, std::int64_t, std::int64_t count) {
+    largest = emulator::largest_of(values, count, largest);
+  });
+  return largest;
+}
+
+}  // namespace
+
+void DeviceArithmetic::softmax_in_double(mil::DType dtype, const Matrix& row, float* to, std::int64_t step) const {
+  const float largest = largest_of(row);
+  double* numerators = numerators_of_this_thread(row.columns);
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += numerator(i);
-  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
-    const std::int64_t count = std::min(kPiece, n - begin);
-    store_row(format_, dtype, b + begin * dy, dy, count, [&](float* values) {
-      for (std::int64_t i = 0; i < count; ++i) values[i] = narrow_to(numerator(begin + i) / sum, dtype);
-    });
+  each_piece(row, [&](const float* values, std::int64_t begin, std::int64_t count) {
+    sum += exponentials(values, count, largest, numerators + begin);
+  });
+  std::array<float, kPiece> results;
+  for (std::int64_t begin = 0; begin < row.columns; begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, row.columns - begin);
+    float* const at = to + begin * step;
+    float* const values = step == 1 ? at : results.data();
+    quotients(format_, dtype, numerators + begin, sum, values, count);
+    scatter(values, at, step, count);
   }
 }
 
 /// Difference, exp, sum, inverse, product, each stored in fp16.
-void DeviceArithmetic::softmax_from_tables(const float* a, std::int64_t dx, float* b, std::int64_t dy,
-                                           std::int64_t n) const {
+void DeviceArithmetic::softmax_from_tables(const Matrix& rows, float* to, std::int64_t row_step,
+                                           std::int64_t step) const {
   const float* exp = function_values(Function::exp).data();
-  float largest = a[0];
-  for (std::int64_t i = 1; i < n; ++i) largest = std::max(largest, a[i * dx]);
-  Sum sum(*this, mil::DType::fp16);
-  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
-    const std::int64_t count = std::min(kPiece, n - begin);
-    std::array<float, kPiece> values;
-    std::array<ane::half_t, kPiece> bits;
-    for (std::int64_t i = 0; i < count; ++i) values[static_cast<std::size_t>(i)] = a[(begin + i) * dx] - largest;
-    round_to_half(format_, values.data(), count);
-    encode_halves(profile_.specials, values.data(), bits.data(), count);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const float value = exp[bits[static_cast<std::size_t>(i)]];
-      b[(begin + i) * dy] = value;
-      sum.add(value);
-    }
-  }
-  float total = sum.total();
-  round_to_half(format_, &total, 1);
-  const float inverse = round_to_half(format_, 1.0 / static_cast<double>(total));
-  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
-    const std::int64_t count = std::min(kPiece, n - begin);
-    float* at = b + begin * dy;
-    store_row(format_, mil::DType::fp16, at, dy, count, [&](float* values) {
-      for (std::int64_t i = 0; i < count; ++i) values[i] = at[i * dy] * inverse;
+  std::array<float, kPiece> results;
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const Matrix row = rows.block(r, 0, 1, rows.columns);
+    const float largest = largest_of(row);
+    each_piece(row, [&](const float* values, std::int64_t begin, std::int64_t count) {
+      float* const at = to + r * row_step + begin * step;
+      float* const target = step == 1 ? at : results.data();
+      binary_row(Function::sub, format_, mil::DType::fp16, values, 1, &largest, 0, results.data(), count);
+      lookup_row(exp, profile_.specials, results.data(), target, count);
+      scatter(target, at, step, count);
     });
+  }
+  ColumnSums sums;
+  std::array<float, kColumnsReduced> totals;
+  add_rows(profile_.reduce_sum, format_, {to, rows.columns, rows.rows, step, row_step}, sums);
+  column_totals(profile_.reduce_sum, sums, totals.data(), rows.rows);
+  round_to_half(format_, totals.data(), rows.rows);
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const float inverse = round_to_half(format_, 1.0 / static_cast<double>(totals[static_cast<std::size_t>(r)]));
+    each_piece({to + r * row_step, 1, rows.columns, 0, step},
+               [&](const float* values, std::int64_t begin, std::int64_t count) {
+                 float* const at = to + r * row_step + begin * step;
+                 float* const target = step == 1 ? at : results.data();
+                 binary_row(Function::mul, format_, mil::DType::fp16, values, 1, &inverse, 0, target, count);
+                 scatter(target, at, step, count);
+               });
   }
 }
 

@@ -14,6 +14,8 @@ namespace {
 
 using DeviceEvaluator = Evaluator<DeviceArithmetic>;
 
+constexpr std::int64_t kChunk = std::int64_t{1} << 16;  // elements that a thread converts at a time
+
 std::int64_t value_bytes(const PlanValue& value) {
   return value.operand.shape.product() * mil::dtype_bytes(value.operand.dtype);
 }
@@ -36,6 +38,7 @@ class EmulatedProgram final : public ane::Executable {
   }
 
   void load(ThreadPool* pool) {
+    pool_ = pool;
     evaluator_ = std::make_unique<DeviceEvaluator>(plan_, DeviceArithmetic(profile_), pool);
   }
 
@@ -48,7 +51,10 @@ class EmulatedProgram final : public ane::Executable {
       const ane::ReadLock in(input);
       const auto values = evaluator_->input(0);
       if (plan_->inputs.front().operand.dtype == mil::DType::fp16)
-        decode_halves(profile_.specials, in.halves().data(), values.data(), static_cast<std::int64_t>(values.size()));
+        parallel_for(pool_, static_cast<std::int64_t>(values.size()), kChunk,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       decode_halves(profile_.specials, in.halves().data() + begin, values.data() + begin, end - begin);
+                     });
       else
         std::memcpy(values.data(), in.bytes().data(), values.size_bytes());
     }
@@ -56,7 +62,9 @@ class EmulatedProgram final : public ane::Executable {
     const ane::WriteLock out(output);
     const auto values = evaluator_->output(0);
     if (plan_->outputs.front().operand.dtype == mil::DType::fp16)
-      encode_halves(profile_.specials, values.data(), out.halves().data(), static_cast<std::int64_t>(values.size()));
+      parallel_for(pool_, static_cast<std::int64_t>(values.size()), kChunk, [&](std::int64_t begin, std::int64_t end) {
+        encode_halves(profile_.specials, values.data() + begin, out.halves().data() + begin, end - begin);
+      });
     else
       std::memcpy(out.bytes().data(), values.data(), values.size_bytes());
   }
@@ -74,6 +82,7 @@ class EmulatedProgram final : public ane::Executable {
 
   const Profile profile_;
   std::shared_ptr<const Plan> plan_;
+  ThreadPool* pool_ = nullptr;
   std::unique_ptr<DeviceEvaluator> evaluator_;
   std::mutex mutex_;
 };

@@ -4,16 +4,19 @@
 //   fp16 values under a profile          emulator/device_arithmetic.h
 //   values with their error bounds       validate/shadow.h
 //
-// An arithmetic has an Element type, value-initialised to zero, and seven functions (see the concept). It throws what
-// it has no rule for: an operation is never passed over.
+// An arithmetic has an Element type and seven functions (see the concept), which write every element of their output:
+// what lay there before may be another tensor's. It throws what it has no rule for: an operation is never passed over.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <memory>
 #include <span>
-#include <vector>
 
+#include "ane/emulator/blocks.h"
+#include "ane/emulator/memory_plan.h"
 #include "ane/emulator/plan.h"
+#include "ane/emulator/transpose.h"
 #include "common/thread_pool.h"
 
 namespace aneval::emulator {
@@ -37,12 +40,14 @@ class Evaluator {
  public:
   using Element = typename A::Element;
 
-  Evaluator(std::shared_ptr<const Plan> plan, A arithmetic, ThreadPool* pool)
-      : plan_(std::move(plan)), arithmetic_(std::move(arithmetic)), pool_(pool) {
-    for (const std::int64_t elements : plan_->buffers) buffers_.emplace_back(static_cast<std::size_t>(elements));
-    for (const PlanConstant& constant : plan_->constants)
-      arithmetic_.load_constant(constant, buffers_[static_cast<std::size_t>(constant.operand.buffer)]);
-    for (const Step& step : plan_->steps) patches_.emplace_back(static_cast<std::size_t>(patch_elements(step)));
+  Evaluator(std::shared_ptr<const Plan> plan, A arithmetic, ThreadPool* pool, Sharing sharing = Sharing::by_lifetime)
+      : plan_(std::move(plan)),
+        arithmetic_(std::move(arithmetic)),
+        pool_(pool),
+        memory_plan_(plan_memory(*plan_, sharing)),
+        memory_(memory_plan_.elements),
+        patches_(most_patch_elements(*plan_)) {
+    for (const PlanConstant& constant : plan_->constants) arithmetic_.load_constant(constant, buffer(constant.operand));
   }
 
   const Plan& plan() const { return *plan_; }
@@ -52,26 +57,26 @@ class Evaluator {
   std::span<Element> input(std::size_t i) { return buffer(plan_->inputs.at(i).operand); }
   std::span<const Element> output(std::size_t i) { return buffer(plan_->outputs.at(i).operand); }
 
-  /// What lies in a buffer: after run(), what was last written there.
+  /// What lies there: after run(), what was last written, which without Sharing::none may be another buffer's.
   TensorView<const Element> const_view(const Operand& operand) {
     const TensorView<Element> v = view(operand);
     return {v.data, v.shape, v.strides};
   }
 
   void run() {
-    for (std::size_t i = 0; i < plan_->steps.size(); ++i) run_step(plan_->steps[i], patches_[i]);
+    for (const Step& step : plan_->steps) run_step(step);
   }
 
  private:
+  Element* first(const Operand& operand) {
+    return memory_.data() + memory_plan_.offsets[static_cast<std::size_t>(operand.buffer)] + operand.offset;
+  }
   std::span<Element> buffer(const Operand& operand) {
-    return std::span<Element>(buffers_[static_cast<std::size_t>(operand.buffer)])
-        .subspan(static_cast<std::size_t>(operand.offset), static_cast<std::size_t>(operand.shape.product()));
+    return {first(operand), static_cast<std::size_t>(operand.shape.product())};
   }
-  TensorView<Element> view(const Operand& operand) {
-    return {buffers_[static_cast<std::size_t>(operand.buffer)].data() + operand.offset, operand.shape, operand.strides};
-  }
+  TensorView<Element> view(const Operand& operand) { return {first(operand), operand.shape, operand.strides}; }
 
-  void run_step(const Step& step, std::vector<Element>& patches) {
+  void run_step(const Step& step) {
     const auto in = [&](std::size_t i) { return const_view(step.inputs[i]); };
     switch (step.kind) {
       case StepKind::copy:
@@ -89,11 +94,12 @@ class Evaluator {
       case StepKind::matmul:
         return arithmetic_.matmul(step, in(0), in(1), nullptr, view(step.output), pool_);
       case StepKind::conv:
-        return conv(step, patches);
+        return conv(step);
     }
   }
 
   void copy(const TensorView<const Element>& from, const TensorView<Element>& to) {
+    if (copied_transposed(from, to)) return;
     const RowLoop<2> loop(from.shape, {&from.strides, &to.strides});
     for_each_row(pool_, loop, 16384, [&](const Row<2>& row) {
       const Element* source = from.data + row.offset[0];
@@ -106,15 +112,47 @@ class Evaluator {
     });
   }
 
-  /// Elements of the patch matrix [C/groups·kh·kw, H'·W'] of one image and group.
-  static std::int64_t patch_elements(const Step& step) {
-    if (step.kind != StepKind::conv) return 0;
-    const Extents& weight = step.inputs[1].shape;
-    return weight[1] * weight[2] * weight[3] * step.output.shape[2] * step.output.shape[3];
+  /// Where the source's elements lie side by side along another axis than the target's, planes of these two axes are
+  /// transposed: walking along either one alone would touch a cache line per element.
+  bool copied_transposed(const TensorView<const Element>& from, const TensorView<Element>& to) {
+    const auto axis_of_step_one = [](const auto& view) {
+      int axis = view.shape.rank - 1;
+      while (axis >= 0 && (view.shape[axis] == 1 || view.strides[axis] != 1)) --axis;
+      return axis;
+    };
+    const int along = axis_of_step_one(from), across = axis_of_step_one(to);
+    if (along < 0 || across < 0 || along == across) return false;
+    Extents shape, from_strides, to_strides;  // of all axes but `across`, with `along` as the last
+    const auto keep = [&](int axis) {
+      shape.push(from.shape[axis]);
+      from_strides.push(from.strides[axis]);
+      to_strides.push(to.strides[axis]);
+    };
+    for (int axis = 0; axis < from.shape.rank; ++axis)
+      if (axis != along && axis != across) keep(axis);
+    keep(along);
+    const RowLoop<2> loop(shape, {&from_strides, &to_strides});
+    const std::int64_t columns = from.shape[across], column_step = from.strides[across];
+    const auto body = [&](const Row<2>& row) {
+      transpose(from.data + row.offset[0], row.count, columns, column_step, to.data + row.offset[1], row.step[1]);
+    };
+    for_each_row(pool_, loop, 64, body, columns);
+    return true;
+  }
+
+  /// Elements of the largest patch matrix [C/groups·kh·kw, H'·W'] of one image and group.
+  static std::int64_t most_patch_elements(const Plan& plan) {
+    std::int64_t most = 0;
+    for (const Step& step : plan.steps) {
+      if (step.kind != StepKind::conv) continue;
+      const Extents& weight = step.inputs[1].shape;
+      most = std::max(most, weight[1] * weight[2] * weight[3] * step.output.shape[2] * step.output.shape[3]);
+    }
+    return most;
   }
 
   /// A convolution is a matmul of the weights [O/groups, C/groups·kh·kw] with the patches, per image and group.
-  void conv(const Step& step, std::vector<Element>& patches) {
+  void conv(const Step& step) {
     const auto x = const_view(step.inputs[0]), weight = const_view(step.inputs[1]);
     const auto out = view(step.output);
     const std::int64_t groups = step.conv.groups, rows = weight.shape[0] / groups, depth = weight.shape[1];
@@ -124,8 +162,8 @@ class Evaluator {
     for (std::int64_t image = 0; image < x.shape[0]; ++image) {
       for (std::int64_t group = 0; group < groups; ++group) {
         gather_patches(step, x.data + image * x.strides[0] + group * depth * x.strides[1], x, weight.shape, out.shape,
-                       patches);
-        const TensorView<const Element> columns{patches.data(), extents_of({1, taps, pixels}),
+                       patches_.data());
+        const TensorView<const Element> columns{patches_.data(), extents_of({1, taps, pixels}),
                                                 extents_of({taps * pixels, pixels, 1})};
         const TensorView<const Element> filter{weight.data + group * rows * weight.strides[0],
                                                extents_of({1, rows, taps}), extents_of({0, weight.strides[0], 1})};
@@ -139,9 +177,8 @@ class Evaluator {
   }
 
   static void gather_patches(const Step& step, const Element* image, const TensorView<const Element>& x,
-                             const Extents& weight, const Extents& out, std::vector<Element>& patches) {
+                             const Extents& weight, const Extents& out, Element* at) {
     const ConvParameters& p = step.conv;
-    auto at = patches.begin();
     for (std::int64_t channel = 0; channel < weight[1]; ++channel)
       for (std::int64_t kh = 0; kh < weight[2]; ++kh)
         for (std::int64_t kw = 0; kw < weight[3]; ++kw)
@@ -157,8 +194,9 @@ class Evaluator {
   std::shared_ptr<const Plan> plan_;
   A arithmetic_;
   ThreadPool* pool_;
-  std::vector<std::vector<Element>> buffers_;
-  std::vector<std::vector<Element>> patches_;  // per step; empty but for convolutions
+  MemoryPlan memory_plan_;
+  Elements<Element> memory_;   // all buffers
+  Elements<Element> patches_;  // of one image and group of a convolution
 };
 
 }  // namespace aneval::emulator

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "ane/every_target.h"
 #include "common/random.h"
 
 namespace aneval::emulator {
@@ -45,33 +46,39 @@ std::vector<float> interesting() {
 }
 
 TEST(HalfValues, TiesGoAwayFromZero) {
-  std::vector<float> values = interesting(), got = values;
-  round_to_half(kAway, got.data(), static_cast<std::int64_t>(got.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    ASSERT_EQ(static_cast<double>(got[i]), away(static_cast<double>(values[i]))) << values[i];
-    ASSERT_FALSE(got[i] == 0 && std::signbit(got[i])) << "-0 from " << values[i];
-  }
+  on_every_target([] {
+    std::vector<float> values = interesting(), got = values;
+    round_to_half(kAway, got.data(), static_cast<std::int64_t>(got.size()));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(static_cast<double>(got[i]), away(static_cast<double>(values[i]))) << values[i];
+      ASSERT_FALSE(got[i] == 0 && std::signbit(got[i])) << "-0 from " << values[i];
+    }
+  });
 }
 
 TEST(HalfValues, TiesGoToEvenAsTheConversionOfBits) {
-  std::vector<float> values = interesting(), got = values;
-  round_to_half(kEven, got.data(), static_cast<std::int64_t>(got.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const float expected = ane::to_float(ane::to_half(values[i]));
-    ASSERT_EQ(got[i], std::isinf(expected) ? std::copysign(65536.0F, values[i]) : expected) << values[i];
-    ASSERT_FALSE(got[i] == 0 && std::signbit(got[i])) << "-0 from " << values[i];
-  }
-  float infinity = 1e6F;
-  round_to_half({Rounding::nearest_even, Specials::ieee}, &infinity, 1);
-  EXPECT_TRUE(std::isinf(infinity));
+  on_every_target([] {
+    std::vector<float> values = interesting(), got = values;
+    round_to_half(kEven, got.data(), static_cast<std::int64_t>(got.size()));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float expected = ane::to_float(ane::to_half(values[i]));
+      ASSERT_EQ(got[i], std::isinf(expected) ? std::copysign(65536.0F, values[i]) : expected) << values[i];
+      ASSERT_FALSE(got[i] == 0 && std::signbit(got[i])) << "-0 from " << values[i];
+    }
+    float infinity = 1e6F;
+    round_to_half({Rounding::nearest_even, Specials::ieee}, &infinity, 1);
+    EXPECT_TRUE(std::isinf(infinity));
+  });
 }
 
 TEST(HalfValues, NaNsBecomeInfiniteWhereThereAreNone) {
-  for (const HalfFormat format : {kAway, kEven}) {
-    float value = NAN;
-    round_to_half(format, &value, 1);
-    EXPECT_EQ(std::abs(value), 65536.0F);
-  }
+  on_every_target([] {
+    for (const HalfFormat format : {kAway, kEven}) {
+      float value = NAN;
+      round_to_half(format, &value, 1);
+      EXPECT_EQ(std::abs(value), 65536.0F);
+    }
+  });
 }
 
 // 2^-25 + 2^-60 is above the tie between 0 and 2^-24; as the nearest float it is the tie.
@@ -85,21 +92,23 @@ TEST(HalfValues, DoublesAreRoundedOnce) {
 }
 
 TEST(HalfValues, EveryBitPatternSurvivesDecodingAndEncoding) {
-  for (const Specials specials : {Specials::ieee, Specials::ordinary}) {
-    for (std::uint32_t word = 0; word < 65536; ++word) {
-      const auto bits = static_cast<ane::half_t>(word);
-      float value = 0;
-      decode_halves(specials, &bits, &value, 1);
-      ane::half_t back = 0;
-      encode_halves(specials, &value, &back, 1);
-      if (specials == Specials::ieee && std::isnan(value)) continue;  // quieted
-      ASSERT_EQ(back, bits);
-      if (specials == Specials::ordinary && (bits & 0x7C00) == 0x7C00)
-        ASSERT_EQ(std::abs(value), 65536.0F * (1 + static_cast<float>(bits & 0x3FF) / 1024));
-      else
-        ASSERT_EQ(value, ane::to_float(bits));
+  on_every_target([] {
+    for (const Specials specials : {Specials::ieee, Specials::ordinary}) {
+      for (std::uint32_t word = 0; word < 65536; ++word) {
+        const auto bits = static_cast<ane::half_t>(word);
+        float value = 0;
+        decode_halves(specials, &bits, &value, 1);
+        ane::half_t back = 0;
+        encode_halves(specials, &value, &back, 1);
+        if (specials == Specials::ieee && std::isnan(value)) continue;  // quieted
+        ASSERT_EQ(back, bits);
+        if (specials == Specials::ordinary && (bits & 0x7C00) == 0x7C00)
+          ASSERT_EQ(std::abs(value), 65536.0F * (1 + static_cast<float>(bits & 0x3FF) / 1024));
+        else
+          ASSERT_EQ(value, ane::to_float(bits));
+      }
     }
-  }
+  });
 }
 
 }  // namespace

@@ -186,11 +186,11 @@ ProgramStatistics measure_program(const std::shared_ptr<const Plan>& plan, const
                                   std::span<const ane::half_t> input, ThreadPool* pool) {
   require_rules(*plan, profile);
   ProgramStatistics statistics;
-  Evaluator<StatisticsArithmetic> evaluator(plan, StatisticsArithmetic(profile, &statistics), pool);
+  Evaluator<StatisticsArithmetic> evaluator(plan, StatisticsArithmetic(profile, &statistics), pool, Sharing::none);
   const auto values = evaluator.input(0);
   decode_halves(profile.specials, input.data(), values.data(), static_cast<std::int64_t>(values.size()));
   evaluator.run();
-  // Buffers keep their values to the end of a run.
+  // Nothing is shared: buffers keep their values to the end of the run.
   for (const LastAxisSlice& slice : plan->slices) {
     SliceStatistics found{.result = slice.result};
     const In x = evaluator.const_view(slice.operand);

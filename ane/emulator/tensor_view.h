@@ -121,11 +121,15 @@ class RowLoop {
 };
 
 /// Calls body(row) for every row, cut into pieces of at most `piece` elements, on the threads of the pool.
-/// A body sees rows of a fixed size whatever the number of threads.
+/// A body sees rows of a fixed size whatever the number of threads. `cost`: what an element of a row stands for, when
+/// it is more than one (the terms of a sum, say); threads are given some 32768 at a time.
 template <std::size_t N, class Body>
-void for_each_row(ThreadPool* pool, const RowLoop<N>& loop, std::int64_t piece, const Body& body) {
+void for_each_row(ThreadPool* pool, const RowLoop<N>& loop, std::int64_t piece, const Body& body,
+                  std::int64_t cost = 1) {
+  if (loop.rows() * loop.count() == 0) return;
   const std::int64_t pieces = (loop.count() + piece - 1) / piece;
-  const std::int64_t chunk = std::max<std::int64_t>(1, 32768 / std::min(piece, loop.count()));
+  const std::int64_t work = std::min(piece, loop.count()) * std::max<std::int64_t>(1, cost);
+  const std::int64_t chunk = std::max<std::int64_t>(1, 32768 / work);
   parallel_for(pool, loop.rows() * pieces, chunk, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       Row<N> row = loop.row(i / pieces);
