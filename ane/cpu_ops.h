@@ -24,9 +24,10 @@ void add_scaled(std::span<const float> x, std::span<const float> f, float scale,
 /// y = scale · x
 void scale(std::span<const float> x, float factor, std::span<float> y);
 
-/// σ = 1/(1+e^-h1); dh3 = dg∘h1∘σ; dh1 = dg∘h3∘σ∘(1 + h1∘(1−σ)).
+/// σ = 1/(1+e^-h1); dh3 = dg∘h1∘σ; dh1 = dg∘h3∘σ∘(1 + h1∘(1−σ)). The exponential is Highway's, within a unit in the
+/// last place; the bits do not depend on threads or vector length, only on whether the target fuses multiply and add.
 void silu_backward(std::span<const float> dg, std::span<const float> h1, std::span<const float> h3,
-                   std::span<float> dh1, std::span<float> dh3);
+                   std::span<float> dh1, std::span<float> dh3, ThreadPool* pool = nullptr);
 
 /// Rotates every head of x [heads·h, S] back by its position, in place: the adjoint of RoPE, angles in fp32
 /// computed from double.

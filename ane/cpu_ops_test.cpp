@@ -1,13 +1,17 @@
-// What the CPU does between kernels against formulas in double. Bounds count the fp32 roundings of each expression; the
-// gradients are checked against finite differences as well, because a formula can be wrong in both places.
+// What the CPU does between kernels against formulas in double, on every SIMD target of this machine. Bounds count the
+// fp32 roundings of each expression; the gradients are checked against finite differences as well, because a formula
+// can be wrong in both places.
 #include "ane/cpu_ops.h"
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <random>
 #include <stdexcept>
 #include <vector>
+
+#include "ane/every_target.h"
 
 namespace aneval::ane {
 namespace {
@@ -51,16 +55,18 @@ struct Norm {
 };
 
 TEST(CpuOps, RmsnormMatchesItsFormula) {
-  const std::int64_t dim = 37, seq = 19;
-  const std::vector<float> x = random_floats(dim * seq, 1), w = random_floats(dim, 2, 1.5F);
-  std::vector<float> y(x.size());
-  rmsnorm(x, w, dim, seq, kEps, y);
-  const Norm norm{dim, seq, widen(x), widen(w), {}};
-  for (std::int64_t d = 0; d < dim; ++d)
-    for (std::int64_t s = 0; s < seq; ++s) {
-      const double expected = norm.y(d, s);  // r is rounded, and two products: three roundings
-      ASSERT_LE(std::fabs(static_cast<double>(y[norm.at(d, s)]) - expected), 3.01 * kRoundoff * std::fabs(expected));
-    }
+  on_every_target([] {
+    const std::int64_t dim = 37, seq = 19;
+    const std::vector<float> x = random_floats(dim * seq, 1), w = random_floats(dim, 2, 1.5F);
+    std::vector<float> y(x.size());
+    rmsnorm(x, w, dim, seq, kEps, y);
+    const Norm norm{dim, seq, widen(x), widen(w), {}};
+    for (std::int64_t d = 0; d < dim; ++d)
+      for (std::int64_t s = 0; s < seq; ++s) {
+        const double expected = norm.y(d, s);  // r is rounded, and two products: three roundings
+        ASSERT_LE(std::fabs(static_cast<double>(y[norm.at(d, s)]) - expected), 3.01 * kRoundoff * std::fabs(expected));
+      }
+  });
 }
 
 TEST(CpuOps, RmsnormOfZerosIsZero) {
@@ -82,25 +88,27 @@ Gradient backward(const Norm& norm, const std::vector<float>& x, const std::vect
 }
 
 TEST(CpuOps, RmsnormBackwardMatchesItsFormula) {
-  const std::int64_t dim = 33, seq = 21;
-  const std::vector<float> x = random_floats(dim * seq, 3), w = random_floats(dim, 4, 1.5F),
-                           dy = random_floats(dim * seq, 5), before = random_floats(dim, 6);
-  const Norm norm{dim, seq, widen(x), widen(w), widen(dy)};
-  const Gradient gradient = backward(norm, x, w, dy, before);
-  for (std::int64_t d = 0; d < dim; ++d) {
-    const auto row = static_cast<std::size_t>(d);
-    double sum = static_cast<double>(before[row]);
-    for (std::int64_t s = 0; s < seq; ++s) {
-      const std::size_t i = norm.at(d, s);
-      const double direct = norm.r(s) * norm.w[row] * norm.dy[i], through_r = norm.x[i] * norm.share(s);
-      // r, two products, the share, its product and the difference: at most four roundings of either term.
-      ASSERT_LE(std::fabs(static_cast<double>(gradient.dx[i]) - (direct - through_r)),
-                4.01 * kRoundoff * (std::fabs(direct) + std::fabs(through_r)));
-      sum += norm.dy[i] * norm.x[i] * norm.r(s);
+  on_every_target([] {
+    const std::int64_t dim = 33, seq = 21;
+    const std::vector<float> x = random_floats(dim * seq, 3), w = random_floats(dim, 4, 1.5F),
+                             dy = random_floats(dim * seq, 5), before = random_floats(dim, 6);
+    const Norm norm{dim, seq, widen(x), widen(w), widen(dy)};
+    const Gradient gradient = backward(norm, x, w, dy, before);
+    for (std::int64_t d = 0; d < dim; ++d) {
+      const auto row = static_cast<std::size_t>(d);
+      double sum = static_cast<double>(before[row]);
+      for (std::int64_t s = 0; s < seq; ++s) {
+        const std::size_t i = norm.at(d, s);
+        const double direct = norm.r(s) * norm.w[row] * norm.dy[i], through_r = norm.x[i] * norm.share(s);
+        // r, two products, the share, its product and the difference: at most four roundings of either term.
+        ASSERT_LE(std::fabs(static_cast<double>(gradient.dx[i]) - (direct - through_r)),
+                  4.01 * kRoundoff * (std::fabs(direct) + std::fabs(through_r)));
+        sum += norm.dy[i] * norm.x[i] * norm.r(s);
+      }
+      // Summed in double and rounded once; the double sum's own roundings are 2^-29 of that.
+      ASSERT_LE(std::fabs(static_cast<double>(gradient.dw[row]) - sum), 1.01 * kRoundoff * std::fabs(sum) + 1e-13);
     }
-    // Summed in double and rounded once; the double sum's own roundings are 2^-29 of that.
-    ASSERT_LE(std::fabs(static_cast<double>(gradient.dw[row]) - sum), 1.01 * kRoundoff * std::fabs(sum) + 1e-13);
-  }
+  });
 }
 
 TEST(CpuOps, RmsnormBackwardIsTheSlopeOfTheLoss) {
@@ -150,44 +158,96 @@ TEST(CpuOps, RmsnormBackwardMayOverwriteItsGradient) {
 }
 
 TEST(CpuOps, ScaledSums) {
-  const std::vector<float> x = {1, 2, -3}, f = {10, -20, 0.5F};
-  std::vector<float> y(3);
-  add_scaled(x, f, 0.5F, y);
-  EXPECT_EQ(y, (std::vector<float>{6, -8, -2.75F}));
-  scale(x, -2.0F, y);
-  EXPECT_EQ(y, (std::vector<float>{-2, -4, 6}));
-  add_scaled(y, y, 1.0F, y);  // in place
-  EXPECT_EQ(y, (std::vector<float>{-4, -8, 12}));
+  on_every_target([] {
+    const std::vector<float> x = {1, 2, -3}, f = {10, -20, 0.5F};
+    std::vector<float> y(3);
+    add_scaled(x, f, 0.5F, y);
+    EXPECT_EQ(y, (std::vector<float>{6, -8, -2.75F}));
+    scale(x, -2.0F, y);
+    EXPECT_EQ(y, (std::vector<float>{-2, -4, 6}));
+    add_scaled(y, y, 1.0F, y);  // in place
+    EXPECT_EQ(y, (std::vector<float>{-4, -8, 12}));
+  });
 }
 
 TEST(CpuOps, SiluBackwardMatchesItsFormulaAndTheSlope) {
-  const std::int64_t n = 400;
-  const std::vector<float> dg = random_floats(n, 13), h3 = random_floats(n, 14);
-  std::vector<float> h1 = random_floats(n, 15), dh1(h1.size()), dh3(h1.size());
-  for (float& value : h1) value *= 6.0F;
-  silu_backward(dg, h1, h3, dh1, dh3);
-  for (std::size_t i = 0; i < h1.size(); ++i) {
-    const double g = static_cast<double>(dg[i]), a = static_cast<double>(h1[i]), b = static_cast<double>(h3[i]);
-    const auto silu = [](double v) { return v / (1 + std::exp(-v)); };
-    const double sigma = 1 / (1 + std::exp(-a)), slope = (silu(a + 1e-5) - silu(a - 1e-5)) / 2e-5;
-    EXPECT_NEAR(g * b * sigma * (1 + a * (1 - sigma)), g * b * slope, 1e-8);
-    // exp to 1 ulp, sum, quotient: 4 roundings in sigma, 2 products more.
-    ASSERT_LE(std::fabs(static_cast<double>(dh3[i]) - g * silu(a)), 6.01 * kRoundoff * std::fabs(g * silu(a)));
-    // 1 − σ carries σ's absolute error, |a|·4u in the bracket; around it 4 of σ and 3 of the products.
-    const double bracket = 1 + std::fabs(a * (1 - sigma)) + std::fabs(a);
-    ASSERT_LE(std::fabs(static_cast<double>(dh1[i]) - g * b * sigma * (1 + a * (1 - sigma))),
-              10 * kRoundoff * std::fabs(g * b) * sigma * bracket);
-  }
+  on_every_target([] {
+    const std::int64_t n = 400;
+    const std::vector<float> dg = random_floats(n, 13), h3 = random_floats(n, 14);
+    std::vector<float> h1 = random_floats(n, 15), dh1(h1.size()), dh3(h1.size());
+    for (float& value : h1) value *= 6.0F;
+    silu_backward(dg, h1, h3, dh1, dh3);
+    for (std::size_t i = 0; i < h1.size(); ++i) {
+      const double g = static_cast<double>(dg[i]), a = static_cast<double>(h1[i]), b = static_cast<double>(h3[i]);
+      const auto silu = [](double v) { return v / (1 + std::exp(-v)); };
+      const double sigma = 1 / (1 + std::exp(-a)), slope = (silu(a + 1e-5) - silu(a - 1e-5)) / 2e-5;
+      EXPECT_NEAR(g * b * sigma * (1 + a * (1 - sigma)), g * b * slope, 1e-8);
+      // exp to 1 ulp, sum, quotient: 4 roundings in sigma, 2 products more.
+      ASSERT_LE(std::fabs(static_cast<double>(dh3[i]) - g * silu(a)), 6.01 * kRoundoff * std::fabs(g * silu(a)));
+      // 1 − σ carries σ's absolute error, |a|·4u in the bracket; around it 4 of σ and 3 of the products.
+      const double bracket = 1 + std::fabs(a * (1 - sigma)) + std::fabs(a);
+      ASSERT_LE(std::fabs(static_cast<double>(dh1[i]) - g * b * sigma * (1 + a * (1 - sigma))),
+                10 * kRoundoff * std::fabs(g * b) * sigma * bracket);
+    }
+  });
 }
 
 TEST(CpuOps, SiluBackwardSaturatesWithoutNan) {
-  const std::vector<float> ones(2, 1.0F), h1 = {-65504.0F, 65504.0F};
-  std::vector<float> dh1(2), dh3(2);
-  silu_backward(ones, h1, ones, dh1, dh3);
-  EXPECT_EQ(dh1[0], 0.0F);
-  EXPECT_EQ(dh3[0], 0.0F);
-  EXPECT_EQ(dh1[1], 1.0F);
-  EXPECT_EQ(dh3[1], 65504.0F);
+  on_every_target([] {
+    const std::vector<float> ones(2, 1.0F), h1 = {-65504.0F, 65504.0F};
+    std::vector<float> dh1(2), dh3(2);
+    silu_backward(ones, h1, ones, dh1, dh3);
+    EXPECT_EQ(dh1[0], 0.0F);
+    EXPECT_EQ(dh3[0], 0.0F);
+    EXPECT_EQ(dh1[1], 1.0F);
+    EXPECT_EQ(dh3[1], 65504.0F);
+  });
+}
+
+TEST(CpuOps, SiluBackwardOfGatesOfAllSizes) {
+  // The upper 16 bits of a float are its sign, exponent and seven digits.
+  std::vector<float> h1;
+  for (std::uint32_t upper = 0; upper < 0x10000; ++upper) {
+    const float gate = std::bit_cast<float>(upper << 16 | 0x5A5A);
+    if (std::isfinite(gate)) h1.push_back(gate);
+  }
+  const std::vector<float> ones(h1.size(), 1.0F);
+  on_every_target([&] {
+    std::vector<float> dh1(h1.size()), dh3(h1.size());
+    silu_backward(ones, h1, ones, dh1, dh3);
+    for (std::size_t i = 0; i < h1.size(); ++i) {
+      const double a = static_cast<double>(h1[i]), e = std::exp(-std::fabs(a));
+      const double sigma = (a < 0 ? e : 1) / (1 + e), rest = (a < 0 ? 1 : e) / (1 + e);
+      // exp to 1 ulp, sum, quotient: 4 roundings in σ and in 1 − σ, one product more; e may be off by half of the
+      // smallest float, and is passed over below 2^-150.
+      ASSERT_LE(std::fabs(static_cast<double>(dh3[i]) - a * sigma),
+                5.01 * kRoundoff * std::fabs(a * sigma) + 0x1p-149 * (1 + std::fabs(a)))
+          << h1[i];
+      // The bracket's sum and the two products by σ and by h1.
+      const double bracket = 1 + std::fabs(a * rest);
+      ASSERT_LE(std::fabs(static_cast<double>(dh1[i]) - sigma * (1 + a * rest)),
+                11 * kRoundoff * sigma * bracket + 0x1p-149 * bracket)
+          << h1[i];
+    }
+  });
+}
+
+TEST(CpuOps, SiluBackwardHasTheSameBitsForAnyNumberOfThreads) {
+  const std::int64_t n = 100'003;  // several tasks, the last of them with a tail
+  const std::vector<float> dg = random_floats(n, 17), h1 = random_floats(n, 18), h3 = random_floats(n, 19);
+  std::vector<float> dh1(dg.size()), dh3(dg.size()), dh1_pool(dg.size()), dh3_pool(dg.size());
+  silu_backward(dg, h1, h3, dh1, dh3);
+  ThreadPool pool(3);
+  silu_backward(dg, h1, h3, dh1_pool, dh3_pool, &pool);
+  EXPECT_EQ(dh1, dh1_pool);
+  EXPECT_EQ(dh3, dh3_pool);
+  // A vector's lane and the single element of the tail are the same arithmetic.
+  std::vector<float> last_dh1(1), last_dh3(1);
+  for (const std::size_t i : {0U, 1U, 77'777U}) {
+    silu_backward({&dg[i], 1}, {&h1[i], 1}, {&h3[i], 1}, last_dh1, last_dh3);
+    EXPECT_EQ(last_dh1[0], dh1[i]);
+    EXPECT_EQ(last_dh3[0], dh3[i]);
+  }
 }
 
 ModelShape rope_shape(RopePairing pairing) {
@@ -205,31 +265,56 @@ ModelShape rope_shape(RopePairing pairing) {
 }
 
 TEST(CpuOps, RopeInverseUndoesTheRotation) {
-  for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
-    const ModelShape shape = rope_shape(pairing);
-    const std::int64_t seq = shape.seq, h = shape.head_dim;
-    const std::vector<float> original = random_floats(shape.heads * h * seq, 16);
-    std::vector<float> x(original.size());
-    for (std::int64_t head = 0; head < shape.heads; ++head)
-      for (std::int64_t i = 0; i < h / 2; ++i)
-        for (std::int64_t p = 0; p < seq; ++p) {
-          const bool interleaved = pairing == RopePairing::interleaved;
-          const std::int64_t first_lane = interleaved ? 2 * i : i, second_lane = interleaved ? 2 * i + 1 : i + h / 2;
-          const auto first = static_cast<std::size_t>((head * h + first_lane) * seq + p);
-          const auto second = static_cast<std::size_t>((head * h + second_lane) * seq + p);
-          const double angle =
-              static_cast<double>(p) * std::pow(500.0, -2.0 * static_cast<double>(i) / static_cast<double>(h));
-          const double a = static_cast<double>(original[first]), b = static_cast<double>(original[second]);
-          x[first] = static_cast<float>(a * std::cos(angle) - b * std::sin(angle));
-          x[second] = static_cast<float>(a * std::sin(angle) + b * std::cos(angle));
-        }
-    EXPECT_NE(x, original);
+  on_every_target([] {
+    for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
+      const ModelShape shape = rope_shape(pairing);
+      const std::int64_t seq = shape.seq, h = shape.head_dim;
+      const std::vector<float> original = random_floats(shape.heads * h * seq, 16);
+      std::vector<float> x(original.size());
+      for (std::int64_t head = 0; head < shape.heads; ++head)
+        for (std::int64_t i = 0; i < h / 2; ++i)
+          for (std::int64_t p = 0; p < seq; ++p) {
+            const bool interleaved = pairing == RopePairing::interleaved;
+            const std::int64_t first_lane = interleaved ? 2 * i : i, second_lane = interleaved ? 2 * i + 1 : i + h / 2;
+            const auto first = static_cast<std::size_t>((head * h + first_lane) * seq + p);
+            const auto second = static_cast<std::size_t>((head * h + second_lane) * seq + p);
+            const double angle =
+                static_cast<double>(p) * std::pow(500.0, -2.0 * static_cast<double>(i) / static_cast<double>(h));
+            const double a = static_cast<double>(original[first]), b = static_cast<double>(original[second]);
+            x[first] = static_cast<float>(a * std::cos(angle) - b * std::sin(angle));
+            x[second] = static_cast<float>(a * std::sin(angle) + b * std::cos(angle));
+          }
+      EXPECT_NE(x, original);
+      rope_inverse(shape, x);
+      // Rotated values are at most 2·√2 in size; rounded once on the way in, and each of two products has two roundings
+      // (cosine and product) before one difference.
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_NEAR(static_cast<double>(x[i]), static_cast<double>(original[i]), 8 * kRoundoff * 2 * std::sqrt(2.0));
+    }
+  });
+}
+
+TEST(CpuOps, RopeInverseOfLongSequences) {
+  ModelShape shape = rope_shape(RopePairing::half);
+  shape.heads = shape.kv_heads = 1;
+  shape.seq = 5000;  // no power of two
+  const std::int64_t pairs = shape.head_dim / 2;
+  const std::vector<float> original = random_floats(shape.head_dim * shape.seq, 20);
+  on_every_target([&] {
+    std::vector<float> x = original;
     rope_inverse(shape, x);
-    // Rotated values are at most 2·√2 in size; rounded once on the way in, and each of two products has two roundings
-    // (cosine and product) before one difference.
-    for (std::size_t i = 0; i < x.size(); ++i)
-      ASSERT_NEAR(static_cast<double>(x[i]), static_cast<double>(original[i]), 8 * kRoundoff * 2 * std::sqrt(2.0));
-  }
+    for (std::int64_t i = 0; i < pairs; ++i)
+      for (std::int64_t p = 0; p < shape.seq; ++p) {
+        const auto first = static_cast<std::size_t>(i * shape.seq + p);
+        const auto second = static_cast<std::size_t>((i + pairs) * shape.seq + p);
+        const double angle = static_cast<double>(p) * std::pow(500.0, -static_cast<double>(i) / 4.0);
+        const double a = static_cast<double>(original[first]), b = static_cast<double>(original[second]);
+        // cos and sin rounded, a product, a sum; 13 binary digits of the position cost 2^-51 each, the angle 2^-50.
+        const double bound = 3.01 * kRoundoff * (std::fabs(a * std::cos(angle)) + std::fabs(b * std::sin(angle))) +
+                             (angle * 0x1p-50 + 13 * 0x1p-51) * (std::fabs(a) + std::fabs(b));
+        ASSERT_LE(std::fabs(static_cast<double>(x[first]) - (a * std::cos(angle) + b * std::sin(angle))), bound);
+      }
+  });
 }
 
 TEST(CpuOps, RopeInverseTakesFewerHeadsAndRefusesParts) {

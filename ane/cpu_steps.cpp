@@ -35,7 +35,8 @@ void run_residual_scale(const CpuCall& call) {
 
 void run_silu_backward(const CpuCall& call) {
   const Tensor& dg = *call.in.at(0);
-  silu_backward(dg.data, call.in.at(1)->data, call.in.at(2)->data, call.output(0, dg.shape), call.output(1, dg.shape));
+  silu_backward(dg.data, call.in.at(1)->data, call.in.at(2)->data, call.output(0, dg.shape), call.output(1, dg.shape),
+                call.pool);
 }
 
 void run_tile_kv(const CpuCall& call) {

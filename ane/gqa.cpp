@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace aneval::ane {
 namespace {
@@ -17,6 +18,15 @@ std::size_t head_elements(const ModelShape& shape, std::span<const float> full, 
     throw std::logic_error("heads of " + std::to_string(full.size()) + " and " + std::to_string(kv.size()) +
                            " elements, expected " + std::to_string(full_size) + " and " + std::to_string(kv_size));
   return elements;
+}
+
+/// The heads of `full` that read key/value head g, in ascending order.
+std::vector<const float*> sources_of(const ModelShape& shape, HeadMap map, std::int64_t g,
+                                     std::span<const float> full) {
+  std::vector<const float*> sources;
+  for (std::int64_t j = 0; j < shape.heads; ++j)
+    if (kv_head_of(shape, map, j) == g) sources.push_back(full.data() + j * shape.head_dim * shape.seq);
+  return sources;
 }
 
 }  // namespace
@@ -35,11 +45,16 @@ void tile_kv(const ModelShape& shape, HeadMap map, std::span<const float> kv, st
 
 void reduce_kv(const ModelShape& shape, HeadMap map, std::span<const float> full, std::span<float> kv) {
   const std::size_t n = head_elements(shape, full, kv);
-  std::fill(kv.begin(), kv.end(), 0.0F);
-  for (std::int64_t j = 0; j < shape.heads; ++j) {
-    const float* source = full.data() + static_cast<std::size_t>(j) * n;
-    float* sum = kv.data() + static_cast<std::size_t>(kv_head_of(shape, map, j)) * n;
-    for (std::size_t i = 0; i < n; ++i) sum[i] += source[i];
+  constexpr std::size_t kBlock = 4096;  // 16 KiB: a sum stays in the first-level cache until it is complete
+  for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
+    const std::vector<const float*> sources = sources_of(shape, map, g, full);
+    for (std::size_t begin = 0; begin < n; begin += kBlock) {
+      const std::size_t size = std::min(kBlock, n - begin);
+      float* sum = kv.data() + static_cast<std::size_t>(g) * n + begin;
+      std::copy_n(sources.front() + begin, size, sum);
+      for (std::size_t k = 1; k < sources.size(); ++k)
+        for (std::size_t i = 0; i < size; ++i) sum[i] += sources[k][begin + i];
+    }
   }
 }
 

@@ -83,6 +83,18 @@ TEST(Gqa, ReduceIsTheAdjointOfTile) {
   }
 }
 
+TEST(Gqa, ReducesHeadsLongerThanABlock) {
+  ModelShape shape = six_heads();
+  shape.seq = 4097;  // heads of 8194 elements: two blocks and a remainder
+  const auto n = static_cast<std::size_t>(shape.head_dim * shape.seq);
+  const std::vector<float> full = whole_numbers(6 * n, 3);
+  std::vector<float> kv(2 * n, 99.0F), expected(2 * n, 0.0F);
+  for (std::size_t j = 0; j < 6; ++j)
+    for (std::size_t i = 0; i < n; ++i) expected[j / 3 * n + i] += full[j * n + i];
+  reduce_kv(shape, HeadMap::grouped, full, kv);
+  EXPECT_EQ(kv, expected);
+}
+
 TEST(Gqa, WrongSizesAreMistakesOfTheCaller) {
   const ModelShape shape = six_heads();
   std::vector<float> kv(2 * kHead), full(6 * kHead - 1);

@@ -1,33 +1,27 @@
 #include "ane/layer_runner.h"
 
-#include <chrono>
-
 #include "ane/staging.h"
 #include "common/error.h"
+#include "common/stopwatch.h"
 
 namespace aneval::ane {
 namespace {
 
-/// Reads the clock only when somebody listens.
+/// Tells the observer how long each phase of a step took.
 class Lap {
  public:
-  Lap(const PlanStep& step, const StepObserver& observer) : step_(step), observer_(observer) {
-    if (observer_) last_ = std::chrono::steady_clock::now();
-  }
+  Lap(const PlanStep& step, const StepObserver& observer) : step_(step), observer_(observer) {}
   void done(std::string_view phase) {
-    if (!observer_) return;
-    const auto now = std::chrono::steady_clock::now();
-    observer_(step_, phase, std::chrono::duration_cast<std::chrono::nanoseconds>(now - last_).count());
-    last_ = std::chrono::steady_clock::now();  // what the observer does is nobody's time
+    const std::int64_t ns = watch_.ns();
+    if (observer_) observer_(step_, phase, ns);
+    watch_.restart();  // what the observer does is nobody's time
   }
-  void skip() {
-    if (observer_) last_ = std::chrono::steady_clock::now();
-  }
+  void skip() { watch_.restart(); }
 
  private:
   const PlanStep& step_;
   const StepObserver& observer_;
-  std::chrono::steady_clock::time_point last_;
+  Stopwatch watch_;
 };
 
 }  // namespace

@@ -45,7 +45,7 @@ std::vector<Operation> operations(const ModelShape& s, ane::HeadMap map, ThreadP
       {ane::CpuOp::silu_backward,
        {f, f, f},
        {f, f},
-       [](const auto& in, auto& out) { ane::silu_backward(in[0], in[1], in[2], out[0], out[1]); }},
+       [pool](const auto& in, auto& out) { ane::silu_backward(in[0], in[1], in[2], out[0], out[1], pool); }},
       {ane::CpuOp::tile_kv, {kv}, {q}, [s, map](const auto& in, auto& out) { ane::tile_kv(s, map, in[0], out[0]); }},
       {ane::CpuOp::reduce_kv,
        {q},

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <stdexcept>
 
 #include "common/statistics.h"
+#include "common/stopwatch.h"
 
 namespace aneval::bench {
 namespace {
@@ -17,12 +17,6 @@ double process_cpu_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-using Clock = std::chrono::steady_clock;
-
-double ns_between(Clock::time_point from, Clock::time_point to) {
-  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
 }
 
 void call(const std::function<void()>& function) {
@@ -38,28 +32,28 @@ void Measurement::prepare() {
 double Measurement::timed_run(double& cpu_ns) {
   call(subject_->before);
   const double cpu = process_cpu_ns();
-  const auto start = Clock::now();
+  const Stopwatch watch;
   for (std::int64_t i = 0; i < subject_->batch; ++i) subject_->run();
-  const auto end = Clock::now();
+  const std::int64_t ns = watch.ns();
   const auto runs = static_cast<double>(subject_->batch);
   cpu_ns += (process_cpu_ns() - cpu) / runs;
   call(subject_->after);
-  return ns_between(start, end) / runs;
+  return static_cast<double>(ns) / runs;
 }
 
 double Measurement::timed_yardstick() {
   if (subject_->yardstick_ns > 0) return subject_->yardstick_ns;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   for (std::int64_t i = 0; i < subject_->batch; ++i) subject_->yardstick();
-  return ns_between(start, Clock::now()) / static_cast<double>(subject_->batch);
+  return static_cast<double>(watch.ns()) / static_cast<double>(subject_->batch);
 }
 
 void Measurement::warm_up() {
   constexpr std::int64_t kLeast = 3;
   Stability stability;
   double cpu_ns = 0;
-  const auto start = Clock::now();
-  while (!stability.reached() && (stability.count() < kLeast || ns_between(start, Clock::now()) < kWarmUpNs)) {
+  const Stopwatch watch;
+  while (!stability.reached() && (stability.count() < kLeast || static_cast<double>(watch.ns()) < kWarmUpNs)) {
     if (benchmark_.yardstick) timed_yardstick();
     stability.add(timed_run(cpu_ns));
   }

@@ -68,7 +68,8 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
     bench::list_benchmarks(bench::all_benchmarks(suite), flags);
     return 0;
   }
-  const std::vector<Record> earlier = o.validated.empty() ? std::vector<Record>() : read_results(o.validated);
+  std::vector<Record> earlier;
+  if (!o.validated.empty()) visit_results(o.validated, [&](const Record& row) { earlier.push_back(row); });
 
   Session session = open_session(o.device);
   suite.cases = std::make_shared<bench::ValidatedCases>(check_options(o.device, session), session.run, earlier);

@@ -6,7 +6,7 @@
 
 #include "cli/cli_fixture.h"
 #include "common/error.h"
-#include "common/result_file.h"
+#include "common/test_support.h"
 #include "common/vocabulary.h"
 
 namespace aneval {
@@ -45,7 +45,7 @@ TEST_F(BenchCommand, WritesRecordsBesideGooglesOwnOutputs) {
   EXPECT_THAT(result.out, HasSubstr("emulator h16"));  // every number says where it is from
   EXPECT_THAT(result.err, HasSubstr("PASSED: 6 benchmarks on emulator profile h16: 6 ok, 0 failed"));
 
-  const auto rows = read_results(path("b.csv"));
+  const auto rows = rows_of(path("b.csv"));
   const auto times = rows_with(rows, "time", "eval");
   ASSERT_FALSE(times.empty());
   EXPECT_EQ(times[0].run.run_id, "night");
@@ -88,7 +88,7 @@ TEST_F(BenchCommand, RepetitionsInterleavedAtRandomAllCount) {
       bench({"--kernel", "qBwd", "--benchmark_filter=eval|write_acts", "--benchmark_repetitions=3",
              "--benchmark_enable_random_interleaving=true", "--out", path("b.csv")});
   ASSERT_EQ(result.code, 0) << result.err;
-  const auto rows = read_results(path("b.csv"));
+  const auto rows = rows_of(path("b.csv"));
   for (const char* phase : {"eval", "write_acts"}) {
     const auto times = rows_with(rows, "time", phase);
     EXPECT_GE(times.size(), 3U);
@@ -102,7 +102,7 @@ TEST_F(BenchCommand, AggregatesOnTheConsoleLeaveTheRecordsWhole) {
                                       "--benchmark_report_aggregates_only=true", "--out", path("b.csv")});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("_median"), Not(HasSubstr("manual_time  "))));
-  const auto rows = read_results(path("b.csv"));
+  const auto rows = rows_of(path("b.csv"));
   EXPECT_GE(rows_with(rows, "time", "eval").size(), 4U);
   EXPECT_EQ(rows_with(rows, "cpu_time", "eval").size(), 1U);
 }
@@ -142,7 +142,7 @@ TEST_F(BenchCommand, AWrongProgramFailsWithItsReason) {
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.err, HasSubstr("was judged wrong"));
   EXPECT_THAT(result.err, HasSubstr("FAILED: 1 benchmarks"));
-  const auto rows = rows_with(read_results(path("b.csv")), "time");
+  const auto rows = rows_with(rows_of(path("b.csv")), "time");
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].status, Status::wrong_result);
   EXPECT_FALSE(rows[0].value);
@@ -153,7 +153,7 @@ TEST_F(BenchCommand, ResultsOfValidateSpareTheJudgement) {
   EXPECT_EQ(bench({"--kernel", "woFwd", "--validated", path("v.csv"), "--benchmark_filter=eval"}).code, 0);
   // A hash that this device does not give.
   std::string text = read_text_file(path("v.csv"));
-  for (const Record& row : read_results(path("v.csv")))
+  for (const Record& row : rows_of(path("v.csv")))
     if (row.metric == "output_hash")
       for (auto at = text.find(row.text); at != std::string::npos; at = text.find(row.text))
         text.replace(at, 16, "0123456789abcdef");
@@ -192,7 +192,7 @@ TEST_F(BenchCommand, AKilledRunIsReadableAndTheReportSaysSo) {
   const int status = signalled(command, path("bench.csv.partial"), SIGKILL);
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_FALSE(fs::exists(path("bench.csv")));
-  EXPECT_GT(read_results(path("bench.csv.partial")).size(), 10U);
+  EXPECT_GT(rows_of(path("bench.csv.partial")).size(), 10U);
   const ProcessResult report = run({"report", path(""), "--out", path("report")});
   EXPECT_EQ(report.code, 0) << report.err;
   EXPECT_THAT(report.out, StartsWith("INCOMPLETE: "));
@@ -207,7 +207,7 @@ TEST_F(BenchCommand, AnInterruptedRunClosesItsFile) {
   const int status = signalled(command, path("bench.csv.partial"), SIGTERM);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 143);
-  const Record last = read_results(path("bench.csv")).back();
+  const Record last = rows_of(path("bench.csv")).back();
   EXPECT_EQ(last.metric, "cases_done");
   EXPECT_THAT(last.reason, StartsWith("interrupted by signal 15 after "));
 }

@@ -1,5 +1,6 @@
 // The binary as its users meet it: what it prints, what it writes, and what it says to bad input.
 #include "cli/cli_fixture.h"
+#include "common/test_support.h"
 
 namespace aneval {
 namespace {
@@ -87,7 +88,7 @@ TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
   EXPECT_EQ(result.code, 0) << result.out << result.err;
   // 11 kernels, exact and random, seven with small gradients and eight with structured data too, and the layer.
   EXPECT_THAT(result.out, HasSubstr("PASSED: 38 cases"));
-  const auto records = read_csv(path("v.csv"));
+  const auto records = rows_of(path("v.csv"));
   ASSERT_GT(records.size(), 200u);
   std::set<std::string> cases;
   for (const Record& record : records) {
@@ -131,7 +132,7 @@ TEST_F(Cli, WorkersGiveTheSameHashesAsThisProcess) {
   ASSERT_EQ(result.code, 0) << result.out << result.err;
   const auto hashes = [](const fs::path& file) {
     std::vector<std::string> all;
-    for (const Record& record : read_csv(file))
+    for (const Record& record : rows_of(file))
       if (record.metric == "output_hash") all.push_back(record.text);
     return all;
   };
@@ -146,7 +147,7 @@ TEST_F(Cli, AnInterruptedRunKeepsTheRowsItHas) {
                               "'; do sleep 0.05; done; kill -TERM $pid; wait $pid";
   const ProcessResult result = run_process({"/bin/sh", "-c", command}, std::chrono::minutes(2));
   EXPECT_EQ(result.code, 143) << result.describe();
-  const auto records = read_csv(path("part.csv"));
+  const auto records = rows_of(path("part.csv"));
   EXPECT_GT(records.size(), 0u);
   EXPECT_THAT(read_text_file(path("log")), HasSubstr("INTERRUPTED after"));
 }

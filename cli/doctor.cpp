@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "reference/blas.h"
 
 namespace aneval::cli {
 namespace {
@@ -36,7 +37,7 @@ std::string describe(const Environment& environment) {
   report["profile"] = std::string(emulator::kDefaultProfile);
   report["simd"] = ane::simd_target();
   report["compiler"] = __VERSION__;
-  report["blas"] = "none: matrix products are Eigen's own";
+  report["blas"] = reference::blas_name();
   report["libraries"] = libraries(environment);
   // Foreign bytes in a CPU's name are no reason to say nothing.
   return report.dump(2, ' ', false, ordered_json::error_handler_t::replace);

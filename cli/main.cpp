@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "common/error.h"
+#include "reference/blas.h"
 
 namespace {
 
@@ -37,6 +38,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    aneval::reference::keep_blas_on_one_thread();
     return run(argc, argv);
   } catch (const aneval::Error& error) {
     aneval::cli::progress("");

@@ -1,5 +1,6 @@
 // Profiles, loss scales and random initialisation as commands: what users and scripts see of the chips' arithmetic.
 #include "cli/cli_fixture.h"
+#include "common/test_support.h"
 
 namespace aneval {
 namespace {
@@ -72,7 +73,7 @@ TEST_F(Numerics, RecordsShowHeadroomAndDropsUnderGrowingLossScales) {
   const ProcessResult result =
       run({"validate", "--model", path("tiny.json"), "--kernel", "qBwd", "--out", path("v.csv")});
   ASSERT_EQ(result.code, 0) << result.out << result.err;
-  const auto rows = read_csv(path("v.csv"));
+  const auto rows = rows_of(path("v.csv"));
   // What an M4 does to gradients of 1e-3 holds every bound and is of little use: said, with the cure.
   EXPECT_THAT(result.out, AllOf(HasSubstr("degraded     qBwd"), HasSubstr("gradients times 256 would drop"),
                                 HasSubstr("3 ok, 1 degraded, 0 failed")));
@@ -95,7 +96,7 @@ TEST_F(Numerics, RandomInitialisationIsRealDataThatAnyoneHas) {
                                     "--kernel", "kvBwd", "--out", path("v.csv")});
   ASSERT_EQ(result.code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("reference loss: 4.1"), HasSubstr("PASSED: 2 cases")));  // ln 64 = 4.16
-  const auto rows = read_csv(path("v.csv"));
+  const auto rows = rows_of(path("v.csv"));
   EXPECT_GT(value_of(rows, "cosine", "data=init;amp=1;loss_scale=256;seed=1;layer=1", "dx_kv"), 0.99);
   // Too small a loss scale, and an M4 drops most of the backward pass: degraded, named, exit code 0.
   const ProcessResult faint =

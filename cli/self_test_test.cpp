@@ -1,6 +1,6 @@
 // The commands around the defect catalogue.
 #include "cli/cli_fixture.h"
-#include "common/result_file.h"
+#include "common/test_support.h"
 
 namespace aneval {
 namespace {
@@ -26,7 +26,7 @@ TEST_F(SelfTestCli, SomeOfItsCasesGiveATableRowsAndALastLine) {
   EXPECT_THAT(result.out, HasSubstr("weight_transposed"));
   EXPECT_THAT(result.out, HasSubstr("SELF-TEST PASSED: "));
   bool defect = false, finished = false;
-  for (const Record& row : read_results(file)) {
+  for (const Record& row : rows_of(file)) {
     defect = defect || (row.phase == "self_test" && row.item == "lane_zero" && row.metric == "defect_gate");
     finished = finished || row.metric == "cases_done";
     EXPECT_EQ(row.status, Status::ok) << row.reason;

@@ -116,7 +116,8 @@ Outcome parse_outcome(const std::string& text) {
   outcome.status = parse_status(j.at("status").get<std::string>()).value();
   outcome.summary = j.at("summary");
   outcome.reason = j.at("reason");
-  outcome.rows = read_csv_text(j.at("rows").get<std::string>(), "reply of a worker");
+  visit_csv_text(j.at("rows").get<std::string>(), "reply of a worker",
+                 [&](const Record& row) { outcome.rows.push_back(row); });
   return outcome;
 }
 

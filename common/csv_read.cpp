@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -136,10 +137,9 @@ class RowReader {
                       std::move(remedy));
   }
 
-  /// Most columns hardly change from row to row: comparing is cheaper than replacing, which is a call.
+  /// Most columns hardly change from row to row: comparing is cheaper than replacing, which measures the field as well.
   static void copy(const char* field, std::string& text) {
-    const std::size_t size = std::strlen(field);
-    if (size != text.size() || std::memcmp(field, text.data(), size) != 0) text.assign(field, size);
+    if (std::strcmp(field, text.c_str()) != 0) text = field;
   }
 
   std::optional<std::int64_t> integer(const Fields& fields, std::size_t column) const {
@@ -184,18 +184,16 @@ bool read_fields(Parser& parser, Fields& fields, std::index_sequence<I...>) {
   return parser.read_row(fields[I]...);
 }
 
-/// Reads each row into the record that `slot()` gives, and tells `filled` of it.
-template <typename Slot, typename Filled>
-void read_rows(std::string_view name, CheckedBytes::Source source, const Slot& slot, const Filled& filled) {
+void visit_rows(std::string_view name, CheckedBytes::Source source, RecordVisitor visit) {
   Parser parser("", std::make_unique<CheckedBytes>(name, std::move(source)));
   constexpr auto columns = std::make_index_sequence<kColumns>();
   try {
     read_header(parser, columns);
     const RowReader reader(name, parser);
+    Record record;
     for (Fields fields; read_fields(parser, fields, columns);) {
-      Record& record = slot();
       reader.read(fields, record);
-      filled(record);
+      visit(record);
     }
   } catch (const io::error::header_missing&) {
     throw line_error(name, 1, "the file is empty", "give a result file with its header line");
@@ -220,23 +218,16 @@ void read_rows(std::string_view name, CheckedBytes::Source source, const Slot& s
 
 }  // namespace
 
-std::vector<Record> read_csv_text(std::string_view text, std::string_view name) {
-  std::vector<Record> records;
-  records.reserve(line_feeds(text));
+void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit) {
   const auto source = [rest = text](char* buffer, std::size_t size) mutable {
     const std::size_t count = rest.copy(buffer, size);
     rest.remove_prefix(count);
     return count;
   };
-  read_rows(name, source, [&]() -> Record& { return records.emplace_back(); }, [](const Record&) {});
-  return records;
+  visit_rows(name, source, visit);
 }
 
-std::vector<Record> read_csv(const std::filesystem::path& file) {
-  return read_csv_text(read_text_file(file), file.string());
-}
-
-void visit_csv(const std::filesystem::path& file, const std::function<void(const Record&)>& visit) {
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit) {
   const std::string name = file.string();
   const Descriptor in(open_retrying(file.c_str(), O_RDONLY));
   if (!in) throw input_error(name, "cannot open: " + errno_text(), "check the path and its permissions");
@@ -246,8 +237,7 @@ void visit_csv(const std::filesystem::path& file, const std::function<void(const
       throw input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
     return static_cast<std::size_t>(count);
   };
-  Record record;
-  read_rows(name, source, [&]() -> Record& { return record; }, visit);
+  visit_rows(name, source, visit);
 }
 
 }  // namespace aneval

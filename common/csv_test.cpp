@@ -70,7 +70,7 @@ std::string line_with(std::string_view column, const std::string& field) {
 void expect_same(const Record& read, const Record& written) { EXPECT_EQ(csv_line(read), csv_line(written)); }
 
 std::string error_in(const std::string& text) {
-  const Error error = error_of([&] { read_csv_text(text, "r.csv"); });
+  const Error error = error_of([&] { rows_of_text(text); });
   EXPECT_EQ(error.code(), ExitCode::bad_input);
   return error.what();
 }
@@ -88,7 +88,7 @@ TEST(Csv, WritesThePublishedSchema) {
 
 TEST(Csv, EveryFieldComesBack) {
   const Record written = full_record();
-  const std::vector<Record> records = read_csv_text(csv_header() + csv_line(written) + csv_line(Record()), "r.csv");
+  const std::vector<Record> records = rows_of_text(csv_header() + csv_line(written) + csv_line(Record()));
   ASSERT_EQ(records.size(), 2u);
   expect_same(records[0], written);
   EXPECT_EQ(records[0].run.profile, "-");
@@ -105,7 +105,7 @@ TEST(Csv, AwkwardTextsComeBack) {
     Record record = full_record();
     record.reason = text;
     record.text = text;
-    const std::vector<Record> records = read_csv_text(csv_header() + csv_line(record), "r.csv");
+    const std::vector<Record> records = rows_of_text(csv_header() + csv_line(record));
     ASSERT_EQ(records.size(), 1u);
     EXPECT_EQ(records[0].reason, text);
     EXPECT_EQ(records[0].text, text);
@@ -129,7 +129,7 @@ TEST(Csv, ValuesComeBackBitForBit) {
     record.value = value;
     text += csv_line(record);
   }
-  const std::vector<Record> records = read_csv_text(text, "r.csv");
+  const std::vector<Record> records = rows_of_text(text);
   ASSERT_EQ(records.size(), values.size());
   for (std::size_t i = 0; i < values.size(); ++i)
     ASSERT_EQ(std::bit_cast<std::uint64_t>(records[i].value.value()), std::bit_cast<std::uint64_t>(values[i]))
@@ -139,7 +139,7 @@ TEST(Csv, ValuesComeBackBitForBit) {
 TEST(Csv, NumbersOfOtherWritersAreReadExactly) {
   for (const auto& [text, value] : std::vector<std::pair<std::string, double>>{
            {"1e-99999999999", 0.0}, {"0.1000000000000000055511151231257827", 0.1}, {"1E3", 1000}, {"-0", -0.0}}) {
-    const auto records = read_csv_text(csv_header() + line_with("value", text), "r.csv");
+    const auto records = rows_of_text(csv_header() + line_with("value", text));
     EXPECT_EQ(std::bit_cast<std::uint64_t>(records.at(0).value.value()), std::bit_cast<std::uint64_t>(value)) << text;
   }
 }
@@ -151,7 +151,7 @@ TEST(Csv, ColumnsMayComeInAnyOrderWithUnknownOnesBetween) {
   names.insert(names.begin() + 5, "new, column");
   fields.insert(fields.begin() + 5, "\"ignored, \"\"too\"\"\"");
   names[5] = "\"new, column\"";
-  const auto records = read_csv_text(join(names, ",") + "\n" + join(fields, ",") + "\n", "r.csv");
+  const auto records = rows_of_text(join(names, ",") + "\n" + join(fields, ",") + "\n");
   ASSERT_EQ(records.size(), 1u);
   expect_same(records[0], full_record());
 }
@@ -163,11 +163,11 @@ TEST(Csv, CrLfByteOrderMarkAndMissingLastLineFeedAreAccepted) {
   const std::vector<std::string> forms = {crlf, crlf.substr(0, crlf.size() - 1), crlf.substr(0, crlf.size() - 2),
                                           text.substr(0, text.size() - 1), "\xEF\xBB\xBF" + text};
   for (const std::string& form : forms) {
-    const auto records = read_csv_text(form, "r.csv");
+    const auto records = rows_of_text(form);
     ASSERT_EQ(records.size(), 2u);
     expect_same(records[1], full_record());
   }
-  EXPECT_TRUE(read_csv_text(csv_header(), "r.csv").empty());
+  EXPECT_TRUE(rows_of_text(csv_header()).empty());
 }
 
 TEST(Csv, MissingColumnIsNamed) {
@@ -250,7 +250,7 @@ TEST(Csv, ProblemsAtTheEdgesOfBlocks) {
     last.pop_back();
     full += last + std::string(edge - full.size() - last.size(), 'x');
     ASSERT_EQ(full.size(), edge);
-    EXPECT_EQ(read_csv_text(full, "r.csv").back().text.back(), 'x');
+    EXPECT_EQ(rows_of_text(full).back().text.back(), 'x');
   }
 }
 
@@ -259,7 +259,7 @@ TEST(Csv, FilesLongerThanTheParsersBuffer) {
   std::vector<Record> records(200'000, full_record());  // about 50 MB; the parser works in blocks of 16 MiB
   for (std::size_t i = 0; i < records.size(); ++i) records[i].step = static_cast<std::int64_t>(i);
   write_csv(folder / "r.csv", records);
-  const std::vector<Record> read = read_csv(folder / "r.csv");
+  const std::vector<Record> read = rows_of(folder / "r.csv");
   ASSERT_EQ(read.size(), records.size());
   for (std::size_t i = 0; i < records.size(); ++i) ASSERT_EQ(csv_line(read[i]), csv_line(records[i]));
 }
@@ -280,8 +280,8 @@ TEST(Csv, VisitingLeavesNothingOfTheRowBefore) {
 TEST(Csv, ErrorsNameTheFile) {
   const TemporaryFolder folder;
   write_file(folder / "bad.csv", csv_header() + "x\n");
-  EXPECT_THAT(error_of([&] { read_csv(folder / "bad.csv"); }).what(), HasSubstr("bad.csv:2: fewer fields"));
-  EXPECT_THAT(error_of([&] { read_csv(folder / "none.csv"); }).what(), HasSubstr("none.csv: cannot open"));
+  EXPECT_THAT(error_of([&] { rows_of(folder / "bad.csv"); }).what(), HasSubstr("bad.csv:2: fewer fields"));
+  EXPECT_THAT(error_of([&] { rows_of(folder / "none.csv"); }).what(), HasSubstr("none.csv: cannot open"));
 }
 
 TEST(Record, StatusNamesAreThePublishedOnes) {

@@ -105,7 +105,7 @@ TEST(Environment, RunsHaveTheirOwnIdentity) {
   EXPECT_EQ(first.backend + first.profile, "");
   Record record;
   record.run = first;
-  EXPECT_EQ(read_csv_text(csv_header() + csv_line(record), "r").at(0).run.os, environment.os);
+  EXPECT_EQ(rows_of_text(csv_header() + csv_line(record)).at(0).run.os, environment.os);
 }
 
 TEST(Environment, JsonHoldsTheFields) {

@@ -45,7 +45,7 @@ void check_result_file(const fs::path& file) {
   std::getline(in, header);
   std::getline(in, row);
   try {
-    (void)read_csv_text(header + '\n' + (row.empty() ? row : row + '\n'), file.string());
+    visit_csv_text(header + '\n' + (row.empty() ? row : row + '\n'), file.string(), [](const Record&) {});
   } catch (const Error& wrong) {
     throw input_error(file.string(),
                       fmt::format("exists and is no result file of schema {} ({})", kRecordSchema, wrong.what()),
@@ -111,14 +111,9 @@ void ResultFile::close(const std::string& interrupted) {
     throw refusal(options_.file.string(), "cannot flush its folder: " + errno_text(), "check the disk");
 }
 
-std::vector<Record> read_results(const fs::path& file) {
-  if (!is_partial(file)) return read_csv(file);
-  return read_csv_text(complete_lines(read_text_file(file)), file.string());
-}
-
-void visit_results(const fs::path& file, const std::function<void(const Record&)>& visit) {
+void visit_results(const fs::path& file, RecordVisitor visit) {
   if (!is_partial(file)) return visit_csv(file, visit);
-  for (const Record& row : read_results(file)) visit(row);
+  visit_csv_text(complete_lines(read_text_file(file)), file.string(), visit);
 }
 
 }  // namespace aneval

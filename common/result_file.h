@@ -7,12 +7,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/csv.h"
 #include "common/journal.h"
 #include "common/record.h"
 
@@ -56,10 +56,8 @@ class ResultFile {
 /// a file to a mistyped --out, and results of different schemas do not mix. An empty path is nothing to check.
 void check_result_file(const std::filesystem::path& file);
 
-/// Rows of a result file, also of a `.partial` one, whose last line a crash may have cut: that line is left out.
-/// Errors as read_csv.
-std::vector<Record> read_results(const std::filesystem::path& file);
-/// The same row by row, for who keeps only some of them.
-void visit_results(const std::filesystem::path& file, const std::function<void(const Record&)>& visit);
+/// Visits the rows of a result file, also of a `.partial` one, whose last line a crash may have cut: that line is left
+/// out. Errors as visit_csv.
+void visit_results(const std::filesystem::path& file, RecordVisitor visit);
 
 }  // namespace aneval

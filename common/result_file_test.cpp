@@ -44,7 +44,7 @@ TEST(ResultFile, RowsAreOnTheDiskBeforeTheFileIsClosed) {
   ResultFile results(options(file));
   results.append({measured(0.1)});
   EXPECT_FALSE(std::filesystem::exists(file));
-  const auto rows = read_results(file.string() + ".partial");
+  const auto rows = rows_of(file.string() + ".partial");
   EXPECT_THAT(metrics_of(rows), testing::ElementsAre("cases_planned", "threads", "time"));
   EXPECT_EQ(rows[0].value, 3);
   EXPECT_EQ(rows[0].item, "bench");
@@ -55,7 +55,7 @@ TEST(ResultFile, RowsAreOnTheDiskBeforeTheFileIsClosed) {
   results.append({measured(0.3)});
   results.close();
   EXPECT_FALSE(std::filesystem::exists(file.string() + ".partial"));
-  const auto closed = read_results(file);
+  const auto closed = rows_of(file);
   EXPECT_THAT(metrics_of(closed),
               testing::ElementsAre("cases_planned", "threads", "time", "time", "time", "cases_done"));
   EXPECT_EQ(closed.back().value, 3);
@@ -69,7 +69,7 @@ TEST(ResultFile, InterruptionIsARowWithItsReason) {
   results.append({measured(1)});
   results.append({measured(2)}, 0);  // further rows of the same case
   results.close("interrupted by signal 2");
-  const Record last = read_results(file).back();
+  const Record last = rows_of(file).back();
   EXPECT_EQ(last.metric, "cases_done");
   EXPECT_EQ(last.value, 1);
   EXPECT_EQ(last.status, Status::skipped);
@@ -80,10 +80,10 @@ TEST(ResultFile, APartialFileIsReadWithoutItsBrokenLine) {
   const TemporaryFolder folder;
   const auto file = folder / "r.csv.partial";
   write_file(file, csv_header() + csv_line(measured(1)) + "1,run,0,2026");
-  EXPECT_EQ(read_results(file).size(), 1U);
+  EXPECT_EQ(rows_of(file).size(), 1U);
   // A finished file has no broken line: there it is an error.
   write_file(folder / "r.csv", csv_header() + csv_line(measured(1)) + "1,run,0,2026");
-  EXPECT_THAT(error_of([&] { read_results(folder / "r.csv"); }).what(), HasSubstr("r.csv:3"));
+  EXPECT_THAT(error_of([&] { rows_of(folder / "r.csv"); }).what(), HasSubstr("r.csv:3"));
 }
 
 TEST(ResultFile, WhatAKilledRunLeftIsReplaced) {
@@ -94,7 +94,7 @@ TEST(ResultFile, WhatAKilledRunLeftIsReplaced) {
   }  // never closed
   EXPECT_TRUE(std::filesystem::exists(file.string() + ".partial"));
   ResultFile results(options(file));
-  EXPECT_EQ(read_results(file.string() + ".partial").size(), 2U);
+  EXPECT_EQ(rows_of(file.string() + ".partial").size(), 2U);
 }
 
 TEST(ResultFile, TwoWritersAreRefused) {

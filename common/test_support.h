@@ -7,8 +7,11 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "common/csv.h"
 #include "common/error.h"
+#include "common/result_file.h"
 
 namespace aneval {
 
@@ -33,6 +36,18 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// All rows at once.
+inline std::vector<Record> rows_of(const std::filesystem::path& file) {
+  std::vector<Record> rows;
+  visit_results(file, [&](const Record& row) { rows.push_back(row); });
+  return rows;
+}
+inline std::vector<Record> rows_of_text(std::string_view text) {
+  std::vector<Record> rows;
+  visit_csv_text(text, "r.csv", [&](const Record& row) { rows.push_back(row); });
+  return rows;
+}
 
 /// The Error that `function` throws; when it throws none the test fails, and the result is empty.
 template <typename Function>

@@ -96,8 +96,9 @@ std::vector<CpuReference> scale(const Call& call, double a) {
   return {y};
 }
 
-/// σ = 1/(1 + e^-h1) meets four roundings: expf's, which is within a unit in the last place and counts twice, the
-/// addition, the quotient. Where e^-h1 overflows, σ comes out as 0 and is below 2^-128.
+/// σ = 1/(1 + e^-h1) = e^h1/(1 + e^h1) meets four roundings either way: the exponential's, which is within a unit in
+/// the last place and counts twice, the addition, the quotient. Where e^-h1 overflows, σ comes out as 0 and is below
+/// 2^-128.
 ///   dh3 = dg·h1·σ                       two products more
 ///   dh1 = dg·h3·σ·(1 + h1·(1 − σ))      σ twice (4 + 4), 1 − σ, h1·, 1 +, and three products; 1 − σ may cancel, so the
 ///                                       magnitudes are those of 1, h1 and h1·σ: with σ ≤ 1 at most 1 + |h1| counted
@@ -138,9 +139,12 @@ std::vector<CpuReference> reduce_kv(const Call& call) {
 }
 
 /// a·cos + b·sin: cos and sin rounded to fp32, a product, an addition. The angle itself, position·base^(−2i/h) in
-/// double, is off by libm's unit in the last place and two roundings, on either side: 2^-50 of it.
+/// double, is off by libm's unit in the last place and two roundings, on either side: 2^-50 of it. Where it is put
+/// together from those of the position's binary digits, each costs a product of unit complex numbers: less than 2^-51
+/// with the roundings of its cosine and sine.
 std::vector<CpuReference> rope_inverse(const Call& call) {
   const Index seq = call.x().cols(), pairs = call.shape.head_dim / 2;
+  const double digits = std::ceil(std::log2(static_cast<double>(seq)));
   const bool interleaved = call.shape.rope_pairing == RopePairing::interleaved;
   CpuReference y;
   y.value = call.x();
@@ -150,7 +154,7 @@ std::vector<CpuReference> rope_inverse(const Call& call) {
     const double frequency =
         std::pow(call.shape.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(call.shape.head_dim));
     const Row angle = Row::LinSpaced(seq, 0, static_cast<double>(seq - 1)) * frequency;
-    const Row cosine = angle.cos().abs(), sine = angle.sin().abs(), turned = angle.abs() * 0x1p-50;
+    const Row cosine = angle.cos().abs(), sine = angle.sin().abs(), turned = angle.abs() * 0x1p-50 + digits * 0x1p-51;
     for (Index head = 0; head < y.value.rows(); head += 2 * pairs) {
       const Index first = head + (interleaved ? 2 * i : i), second = first + (interleaved ? 1 : pairs);
       const Row a = call.x().row(first).array().abs(), b = call.x().row(second).array().abs();

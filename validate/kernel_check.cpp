@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "ane/emulator/device_arithmetic.h"
@@ -11,6 +10,7 @@
 #include "ane/mil/text.h"
 #include "ane/staging.h"
 #include "common/error.h"
+#include "common/stopwatch.h"
 #include "validate/shadow.h"
 
 namespace aneval::validate {
@@ -178,7 +178,7 @@ CaseResult KernelChecker::run(const Case& c) {
 }
 
 CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   CaseResult result;
   result.c = c;
   result.variant = ane::variant_text(c.variant);
@@ -193,8 +193,7 @@ CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
     result.status = error.code() == ExitCode::check_failed ? Status::wrong_result : Status::run_error;
     result.reason = error.what();
   }
-  result.milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+  result.milliseconds = watch.ns() / 1'000'000;
   return result;
 }
 
