@@ -83,7 +83,8 @@ class OrderedWorker {
 
 class DeviceBackend : public LayerBackend {
  public:
-  DeviceBackend(ane::LayerPrograms& programs, const DeviceBackendOptions& options) : options_(options) {
+  DeviceBackend(ane::LayerPrograms& programs, const DeviceBackendOptions& options)
+      : programs_(programs), options_(options) {
     ane::CpuOps ops = ane::CpuOps::builtin();
     if (options.overlap_weight_gradients) {
       worker_ = std::make_unique<OrderedWorker>();
@@ -105,7 +106,7 @@ class DeviceBackend : public LayerBackend {
   const Tensor& forward(std::size_t layer, const Tensor& x, PhaseTimes& times) override {
     NamedTensors& tensors = tensors_[layer];
     tensors["x"] = x;
-    layers_[layer]->forward(tensors, timed("forward", times));
+    layers_[layer]->forward(tensors, timed("forward", layer, times));
     return tensors.at("y");
   }
 
@@ -114,7 +115,7 @@ class DeviceBackend : public LayerBackend {
     tensors["dy"] = dy;
     // The layer accumulates into tensors of its own map: they move there and back, their elements stay where they are.
     for (auto& [name, gradient] : gradients) tensors["d" + name] = std::move(gradient);
-    layers_[layer]->backward(tensors, timed("backward", times));
+    layers_[layer]->backward(tensors, timed("backward", layer, times));
     for (auto& [name, gradient] : gradients) gradient = std::move(tensors.at("d" + name));
     return tensors.at("dx");
   }
@@ -138,10 +139,11 @@ class DeviceBackend : public LayerBackend {
   }
 
  private:
-  ane::StepObserver timed(std::string_view direction, PhaseTimes& times) const {
-    return [this, direction, &times](const ane::PlanStep& step, std::string_view phase, std::int64_t nanoseconds) {
-      times.add(direction, phase, nanoseconds);
-      if (options_.observer) options_.observer(step, phase, nanoseconds);
+  ane::StepObserver timed(std::string_view direction, std::size_t layer, PhaseTimes& times) const {
+    return [this, direction, layer, &times](const ane::PlanStep& step, std::string_view phase, std::int64_t ns) {
+      times.add(direction, phase, ns);
+      if (options_.evaluated && phase == "eval")
+        options_.evaluated(layer, programs_.kernel(step.kernel), layers_[layer]->request(step.kernel));
     };
   }
 
@@ -154,6 +156,7 @@ class DeviceBackend : public LayerBackend {
     });
   }
 
+  ane::LayerPrograms& programs_;
   DeviceBackendOptions options_;
   std::vector<NamedTensors> tensors_;     // of each layer, all that its plan makes
   std::vector<std::string> activations_;  // their names, forward

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -34,10 +35,14 @@ class LayerBackend {
   virtual double largest_activation() const = 0;
 };
 
+/// Sees a kernel right after its evaluation, with what lies on its surfaces; takes no time from the phases.
+using EvaluationObserver =
+    std::function<void(std::size_t layer, const ane::CompiledKernel& kernel, ane::Request& request)>;
+
 struct DeviceBackendOptions {
   ThreadPool* pool = nullptr;             // null: the calling thread
   bool overlap_weight_gradients = false;  // made by a thread of their own while the device goes on; the same bits
-  ane::StepObserver observer = {};        // sees every step beside the backend's own clock
+  EvaluationObserver evaluated = {};
 };
 
 /// One ane::Layer per model layer over shared programs. The programs must outlive it.
