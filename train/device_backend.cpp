@@ -129,12 +129,7 @@ class DeviceBackend : public LayerBackend {
   double largest_activation() const override {
     double largest = 0;
     for (const NamedTensors& tensors : tensors_)
-      for (const std::string& name : activations_)
-        for (const float value : tensors.at(name).data)
-          // Not a maximum: NaN must not be lost in it.
-          if (!(std::abs(static_cast<double>(value)) <= largest))
-            largest =
-                std::isfinite(value) ? std::abs(static_cast<double>(value)) : std::numeric_limits<double>::infinity();
+      for (const std::string& name : activations_) largest = std::max(largest, largest_magnitude(tensors.at(name)));
     return largest;
   }
 
@@ -165,6 +160,15 @@ class DeviceBackend : public LayerBackend {
 };
 
 }  // namespace
+
+double largest_magnitude(const Tensor& tensor) {
+  float largest = 0;
+  for (const float value : tensor.data)
+    // Not a maximum: NaN must not be lost in it.
+    if (!(std::abs(value) <= largest))
+      largest = std::isfinite(value) ? std::abs(value) : std::numeric_limits<float>::infinity();
+  return static_cast<double>(largest);
+}
 
 std::unique_ptr<LayerBackend> make_device_backend(ane::LayerPrograms& programs, const DeviceBackendOptions& options) {
   return std::make_unique<DeviceBackend>(programs, options);

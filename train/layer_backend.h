@@ -31,7 +31,7 @@ class LayerBackend {
   /// Waits for weight gradients that are made meanwhile.
   virtual void finish(PhaseTimes& times) = 0;
 
-  /// Largest magnitude of any tensor that the last forward pass left; infinity when one is not finite.
+  /// Largest magnitude of any tensor that the last forward pass made; infinity when one is not finite.
   virtual double largest_activation() const = 0;
 };
 
@@ -51,11 +51,15 @@ std::unique_ptr<LayerBackend> make_device_backend(ane::LayerPrograms& programs, 
 /// reference::layer_forward and layer_backward in fp32. `cyclic_heads`: for models that are trained that way.
 std::unique_ptr<LayerBackend> make_reference_backend(const ModelShape& shape, bool cyclic_heads = false);
 
-/// The reference on weights, and on every layer's input, output and kept tensors, rounded to fp16 up or down at random,
-/// in proportion to the distances ("dither"): what storage in fp16 does to training, without any device's arithmetic.
-/// Gradients are not rounded. The draws depend on seed, step and their order within the step alone.
+/// The layer's plan with the kernels' fp32 references, where weights and activations are rounded to fp16 wherever a
+/// device keeps them on a surface: up or down at random, in proportion to the distances ("dither"). What storage in
+/// fp16 does to training, without any device's arithmetic. Gradients are not rounded, so that the loss scale changes
+/// nothing. The draws depend on seed, step and their order within the step alone.
 std::unique_ptr<LayerBackend> make_dithered_backend(const ModelShape& shape, std::uint64_t seed,
                                                     bool cyclic_heads = false);
+
+/// Of a tensor's elements; infinity when one is not finite.
+double largest_magnitude(const Tensor& tensor);
 
 /// One of the two fp16 numbers about the value, the nearer one with the greater probability: its mean over random bits
 /// is the value. Only the low 24 bits of `random` are used; 2^16 and beyond become infinite.

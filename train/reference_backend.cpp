@@ -1,11 +1,6 @@
-// The layers by the fp32 reference, plain and with fp16 storage.
-#include <fmt/format.h>
-#include <bit>
-#include <cmath>
+// The layers by the fp32 reference.
 #include <limits>
-#include <optional>
 
-#include "common/random.h"
 #include "reference/convert.h"
 #include "reference/layer.h"
 #include "train/layer_backend.h"
@@ -29,29 +24,21 @@ void copy_to(const Matrix<float>& matrix, Tensor& tensor) {
 
 class ReferenceBackend : public LayerBackend {
  public:
-  ReferenceBackend(const ModelShape& shape, bool cyclic_heads, std::optional<std::uint64_t> dither_seed)
-      : shape_(shape), dither_seed_(dither_seed), states_(static_cast<std::size_t>(shape.layers)) {
+  ReferenceBackend(const ModelShape& shape, bool cyclic_heads)
+      : shape_(shape), states_(static_cast<std::size_t>(shape.layers)) {
     options_.cyclic_heads = cyclic_heads;
   }
 
-  void stage(const std::vector<NamedTensors>& layers, std::int64_t step) override {
-    if (dither_seed_) random_.emplace(*dither_seed_, fmt::format("dither {}", step));
+  void stage(const std::vector<NamedTensors>& layers, std::int64_t) override {
     for (std::size_t i = 0; i < states_.size(); ++i)
-      for (const auto& [name, tensor] : layers[i]) {
-        Matrix<float>& weight = states_[i].input[name];
-        copy_to(tensor, weight);
-        if (tensor.shape.size() > 1) dither(weight);  // the weights of rmsnorm never leave fp32
-      }
+      for (const auto& [name, tensor] : layers[i]) copy_to(tensor, states_[i].input[name]);
   }
 
   const Tensor& forward(std::size_t layer, const Tensor& x, PhaseTimes& times) override {
     const PhaseScope scope(times, "forward", "layer_forward");
     State& state = states_[layer];
     copy_to(x, state.input["x"]);
-    dither(state.input["x"]);
     reference::layer_forward(shape_, options_, state.input, state.tape);
-    if (random_)
-      for (auto& [name, tensor] : state.tape) dither(tensor);
     copy_to(state.tape.at("y"), state.y);
     return state.y;
   }
@@ -87,21 +74,8 @@ class ReferenceBackend : public LayerBackend {
     Tensor y;
   };
 
-  void dither(Matrix<float>& matrix) {
-    if (!random_) return;
-    // Two elements of every 64 random bits.
-    for (Eigen::Index i = 0; i < matrix.size(); i += 2) {
-      const std::uint64_t bits = random_->bits();
-      matrix.data()[i] = dithered_half(matrix.data()[i], static_cast<std::uint32_t>(bits));
-      if (i + 1 < matrix.size())
-        matrix.data()[i + 1] = dithered_half(matrix.data()[i + 1], static_cast<std::uint32_t>(bits >> 32));
-    }
-  }
-
   ModelShape shape_;
   reference::Options options_;
-  std::optional<std::uint64_t> dither_seed_;
-  std::optional<Random> random_;  // of this step; none without dither
   std::vector<State> states_;
   Matrix<float> dy_;
   Matrices<float> made_;  // of one backward pass: all layers have the same shapes
@@ -110,29 +84,8 @@ class ReferenceBackend : public LayerBackend {
 
 }  // namespace
 
-float dithered_half(float value, std::uint32_t random) {
-  constexpr float kSmallestNormal = 0x1p-14F;
-  if (!std::isfinite(value)) return value;
-  if (std::abs(value) < kSmallestNormal) {
-    // The spacing is 2^-24 here. The scaled value is below 2^10, so that 14 bits stay for the comparison with a
-    // fraction of 24.
-    const float scaled = std::abs(value) * 0x1p24F;
-    const float below = std::floor(scaled);
-    const float fraction = static_cast<float>(random & 0xFFFFFF) * 0x1p-24F;
-    return std::copysign((fraction < scaled - below ? below + 1 : below) * 0x1p-24F, value);
-  }
-  // fp16 keeps ten of the 23 bits after the point: a random number below the spacing is added, what lies below it cut.
-  const std::uint32_t bits = (std::bit_cast<std::uint32_t>(value) + (random & 0x1FFF)) & ~std::uint32_t{0x1FFF};
-  const auto rounded = std::bit_cast<float>(bits);
-  return std::abs(rounded) > 65504.0F ? std::copysign(std::numeric_limits<float>::infinity(), value) : rounded;
-}
-
 std::unique_ptr<LayerBackend> make_reference_backend(const ModelShape& shape, bool cyclic_heads) {
-  return std::make_unique<ReferenceBackend>(shape, cyclic_heads, std::nullopt);
-}
-
-std::unique_ptr<LayerBackend> make_dithered_backend(const ModelShape& shape, std::uint64_t seed, bool cyclic_heads) {
-  return std::make_unique<ReferenceBackend>(shape, cyclic_heads, seed);
+  return std::make_unique<ReferenceBackend>(shape, cyclic_heads);
 }
 
 }  // namespace aneval::train
