@@ -26,12 +26,8 @@ struct ProductRate {
   bool right_transposed = false;  // as attention's keys are
 };
 
-/// Times the exact product. Its row `ratio` is the median of kRatioPairs pairs of runs in alternation, the other
-/// product's time divided by ours: with one thread (no pool) Eigen's, else our own on one thread. The pairs follow the
-/// first series of timed runs, which leaves the caches and clocks of this very product. Errors: check_failed when a
-/// sample of the results differs from the scalar model.
+/// Times the exact product against another: with one thread (no pool) Eigen's fp32 product, else our own on one thread.
+/// Errors: check_failed when a sample of the results differs from the scalar model.
 Benchmark product_rate(const ProductRate& rate, ThreadPool* pool);
-
-inline constexpr int kRatioPairs = 21;
 
 }  // namespace aneval::bench

@@ -1,7 +1,6 @@
 #include "bench/arithmetic.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "ane/emulator/fixed_point.h"
@@ -13,7 +12,6 @@
 #include "bench/suites.h"
 #include "common/error.h"
 #include "common/random.h"
-#include "common/statistics.h"
 
 namespace aneval::bench {
 namespace {
@@ -118,44 +116,15 @@ class Products {
   emulator::FixedPointWork work_;
 };
 
-double seconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// Sorted ratios of `other` to `ours`, run in alternation: what slows the machine for a while slows both.
-std::vector<double> sorted_ratios(const std::function<void()>& other, const std::function<void()>& ours) {
-  other();
-  ours();
-  std::vector<double> ratios;
-  for (int i = 0; i < kRatioPairs; ++i) {
-    const double theirs = seconds(other);
-    ratios.push_back(theirs / seconds(ours));
-  }
-  std::sort(ratios.begin(), ratios.end());
-  return ratios;
-}
-
 Subject product_subject(const ProductRate& rate, ThreadPool* pool) {
   const auto products = std::make_shared<Products>(rate);
-  const auto ratios = std::make_shared<std::vector<double>>();
   Subject subject;
   subject.run = [products, pool] { products->exact(pool); };
-  subject.finished = [products, ratios, pool] {
-    if (!ratios->empty()) return;
-    products->check();
-    const auto other = [&] { pool == nullptr ? products->fp32() : products->exact(nullptr); };
-    *ratios = sorted_ratios(other, [&] { products->exact(pool); });
-  };
-  subject.counters = [ratios] {
-    return std::vector<std::pair<std::string, double>>{{"ratio", quantile(*ratios, 0.5)}};
-  };
+  subject.yardstick = [products, pool] { pool == nullptr ? products->fp32() : products->exact(nullptr); };
+  subject.finished = [products] { products->check(); };
   subject.work.flops = products->flops();
-  subject.facts = [products, ratios, rate](const Record& row) {
-    std::vector<Record> rows = {fact(row, "ratio", quantile(*ratios, 0.5)),
-                                fact(row, "ratio_q1", quantile(*ratios, 0.25)),
-                                fact(row, "ratio_q3", quantile(*ratios, 0.75))};
+  subject.facts = [products, rate](const Record& row) {
+    std::vector<Record> rows;
     if (rate.product == ExactProduct::fixed_point)
       rows.push_back(fact(row, "fallback_share", products->fallback_share()));
     return rows;
@@ -178,6 +147,7 @@ Benchmark product_rate(const ProductRate& rate, ThreadPool* pool) {
   benchmark.row.case_text = "data=" + data + ";shape=" + shape + ";threads=" + std::to_string(threads);
   benchmark.row.phase = "arithmetic";
   benchmark.on_device = false;
+  benchmark.yardstick = Yardstick{pool == nullptr ? "Eigen's fp32 product" : "one thread"};
   benchmark.prepare = [rate, pool] { return product_subject(rate, pool); };
   return benchmark;
 }

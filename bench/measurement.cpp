@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <stdexcept>
@@ -46,13 +47,22 @@ double Measurement::timed_run(double& cpu_ns) {
   return ns_between(start, end) / runs;
 }
 
+double Measurement::timed_yardstick() {
+  if (subject_->yardstick_ns > 0) return subject_->yardstick_ns;
+  const auto start = Clock::now();
+  for (std::int64_t i = 0; i < subject_->batch; ++i) subject_->yardstick();
+  return ns_between(start, Clock::now()) / static_cast<double>(subject_->batch);
+}
+
 void Measurement::warm_up() {
   constexpr std::int64_t kLeast = 3;
   Stability stability;
   double cpu_ns = 0;
   const auto start = Clock::now();
-  while (!stability.reached() && (stability.count() < kLeast || ns_between(start, Clock::now()) < kWarmUpNs))
+  while (!stability.reached() && (stability.count() < kLeast || ns_between(start, Clock::now()) < kWarmUpNs)) {
+    if (benchmark_.yardstick) timed_yardstick();
     stability.add(timed_run(cpu_ns));
+  }
   warm_up_count_ += stability.count() * subject_->batch;
   if (!stability.reached())
     warm_up_note_ = fmt::format("not within {:g} % after {:g} ms", 100 * kStableSpread, kWarmUpNs / 1e6);
@@ -66,7 +76,11 @@ void Measurement::begin_series() {
 
 double Measurement::iterate() {
   Series& series = series_.back();
+  // Whoever comes second finds what the first left in the caches: they take turns.
+  const bool yardstick_first = series.ns.size() % 2 == 0;
+  if (benchmark_.yardstick && yardstick_first) series.yardstick_ns.push_back(timed_yardstick());
   series.ns.push_back(timed_run(series.cpu_ns));
+  if (benchmark_.yardstick && !yardstick_first) series.yardstick_ns.push_back(timed_yardstick());
   return series.ns.back();
 }
 
@@ -79,8 +93,38 @@ void Measurement::end_series() {
   call(subject_->finished);
 }
 
+std::vector<double> Measurement::ratios(const Series& series) const {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < series.ns.size(); ++i) {
+    const double ours = series.ns[i], theirs = series.yardstick_ns[i];
+    ratios.push_back(benchmark_.yardstick->ratio == Yardstick::Ratio::rate ? theirs / ours : ours / theirs);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  return ratios;
+}
+
 std::vector<std::pair<std::string, double>> Measurement::counters() const {
-  return subject_->counters ? subject_->counters() : std::vector<std::pair<std::string, double>>();
+  auto counters = subject_->counters ? subject_->counters() : std::vector<std::pair<std::string, double>>();
+  if (benchmark_.yardstick) {
+    counters.emplace_back("ratio", quantile(ratios(series_.back()), 0.5));
+    if (const auto& target = benchmark_.yardstick->target) counters.emplace_back("target", *target);
+  }
+  return counters;
+}
+
+void Measurement::add_ratio_rows(std::span<const Series> series, const Record& base, std::vector<Record>& rows) const {
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const std::vector<double> sorted = ratios(series[i]);
+    Record row = base;
+    row.rep = static_cast<std::int64_t>(i);
+    for (const auto& [metric, share] : {std::pair{"ratio", 0.5}, {"ratio_q1", 0.25}, {"ratio_q3", 0.75}})
+      rows.push_back(fact(row, metric, quantile(sorted, share)));
+  }
+  const Yardstick& yardstick = *benchmark_.yardstick;
+  rows.push_back(fact(base, "yardstick", yardstick.name));
+  if (!yardstick.target) return;
+  const bool rate = yardstick.ratio == Yardstick::Ratio::rate;
+  rows.push_back(fact(base, rate ? "ratio_at_least" : "ratio_at_most", *yardstick.target));
 }
 
 void Measurement::fail(const Error& error) {
@@ -129,6 +173,7 @@ std::vector<Record> Measurement::finish(std::size_t repetitions, const RunContex
     rows.push_back(fact(base, "load_count", counts_.loads));
     rows.push_back(fact(base, "dispatches", counts_.dispatches));
   }
+  if (benchmark_.yardstick) add_ratio_rows(std::span(series_).last(repetitions), base, rows);
   if (subject_->facts)
     for (Record& row : subject_->facts(base)) rows.push_back(std::move(row));
   subject_.reset();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,10 @@ class Measurement {
  private:
   /// before, run, after; adds to cpu_ns and returns nanoseconds, both of one run.
   double timed_run(double& cpu_ns);
+  double timed_yardstick();
+  /// Ratios of the pairs of a series, ascending.
+  std::vector<double> ratios(const Series& series) const;
+  void add_ratio_rows(std::span<const Series> series, const Record& base, std::vector<Record>& rows) const;
 
   Benchmark benchmark_;
   const ane::Device& device_;

@@ -67,6 +67,46 @@ class MeasurementTest : public ::testing::Test {
   Work work_;
 };
 
+TEST_F(MeasurementTest, AYardstickAlternatesWithTheRun) {
+  Benchmark benchmark = logged();
+  benchmark.yardstick = Yardstick{"nothing", Yardstick::Ratio::rate, 0.5};
+  benchmark.prepare = [this, prepare = benchmark.prepare] {
+    Subject subject = prepare();
+    subject.yardstick = [this] { log_.calls.emplace_back("yardstick"); };
+    return subject;
+  };
+  Measurement measurement(benchmark, *device_);
+  const auto rows = measure(measurement, 1, 2);
+  EXPECT_THAT(log_.calls, testing::ElementsAre("prepare", "yardstick", "before", "run", "after", "before", "run",
+                                               "after", "yardstick", "finished"));
+  EXPECT_THAT(values(rows, "ratio_at_least"), testing::ElementsAre(0.5));
+  EXPECT_THAT(values(rows, "ratio_at_most"), testing::IsEmpty());
+}
+
+TEST_F(MeasurementTest, RatiosAreMediansOfPairsPerRepetition) {
+  Benchmark benchmark = logged([] { std::this_thread::sleep_for(2ms); });
+  for (const auto kind : {Yardstick::Ratio::rate, Yardstick::Ratio::time}) {
+    benchmark.yardstick = Yardstick{"an hour", kind, {}};
+    benchmark.prepare = [prepare = benchmark.prepare] {
+      Subject subject = prepare();
+      subject.yardstick_ns = 3600e9;
+      return subject;
+    };
+    Measurement measurement(benchmark, *device_);
+    const auto rows = measure(measurement, 2, 3);
+    const auto ratios = values(rows, "ratio"), times = values(rows, "time");
+    ASSERT_EQ(ratios.size(), 2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double middle = median({times[3 * i], times[3 * i + 1], times[3 * i + 2]});
+      const double expected = kind == Yardstick::Ratio::rate ? 3600e9 / middle : middle / 3600e9;
+      EXPECT_NEAR(ratios[i], expected, 1e-9 * expected);
+      EXPECT_LE(values(rows, "ratio_q1")[i], ratios[i]);
+      EXPECT_GE(values(rows, "ratio_q3")[i], ratios[i]);
+    }
+    EXPECT_THAT(values(rows, "ratio_at_least"), testing::IsEmpty());  // no target was set
+  }
+}
+
 TEST_F(MeasurementTest, CallsInOrder) {
   Measurement measurement(logged(), *device_);
   measure(measurement, 1, 2);

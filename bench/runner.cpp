@@ -48,7 +48,9 @@ class Session {
       auto* registered = benchmark::RegisterBenchmark(
           benchmark->name.c_str(), [this, &measurement](benchmark::State& state) { run(measurement, state); });
       registered->UseManualTime();
-      if (benchmark->iterations > 0) registered->Iterations(benchmark->iterations);
+      const std::int64_t pairs = benchmark->yardstick ? kRatioPairs : 0;
+      if (const std::int64_t n = benchmark->iterations > 0 ? benchmark->iterations : pairs; n > 0)
+        registered->Iterations(n);
     }
   }
   ~Session() { benchmark::ClearRegisteredBenchmarks(); }

@@ -9,7 +9,8 @@ namespace aneval::bench {
 /// One repetition: the time of every iteration in nanoseconds (a batch's time divided by its runs).
 struct Series {
   std::vector<double> ns = {};
-  double cpu_ns = 0;  // all threads, all iterations
+  std::vector<double> yardstick_ns = {};  // of the run beside it; empty without a yardstick
+  double cpu_ns = 0;                      // all threads, all iterations
 };
 
 /// Records keep at most this many samples of a repetition: enough for a distribution, and a result file stays readable.

@@ -39,7 +39,7 @@ std::vector<Benchmark> all_benchmarks(const SuiteOptions& options) {
   constexpr Suite kSuites[] = {{kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels},
                                {layer_suite, Suite::layers},      {cpu_suite, Suite::others},
                                {conversion_suite, Suite::others}, {arithmetic_suite, Suite::others},
-                               {host_suite, Suite::others}};
+                               {host_suite, Suite::others},       {ratio_suite, Suite::others}};
   std::vector<Benchmark> all;
   std::set<std::string> names;
   for (const Suite& suite : kSuites) {

@@ -13,12 +13,10 @@
 namespace aneval {
 namespace {
 
-using Body = std::function<void(std::int64_t, std::int64_t)>;
-
 /// True on a thread that runs a body, of whatever pool: a nested parallel_for runs inline there.
 thread_local bool inside_body = false;
 
-void run_inline(std::int64_t n, std::int64_t chunk, const Body& body) {
+void run_inline(std::int64_t n, std::int64_t chunk, ParallelBody body) {
   for (std::int64_t begin = 0; begin < n; begin += std::min(chunk, n - begin))
     body(begin, begin + std::min(chunk, n - begin));
 }
@@ -29,7 +27,7 @@ void check_arguments(std::int64_t n, std::int64_t chunk) {
 
 struct Job {
   std::int64_t n, chunk, chunks;
-  const Body& body;
+  ParallelBody body;
   std::atomic<std::int64_t> next_chunk{0};
   std::mutex failure_mutex;
   std::exception_ptr failure;
@@ -114,7 +112,7 @@ ThreadPool::~ThreadPool() = default;
 
 int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
 
-void ThreadPool::parallel_for(std::int64_t n, std::int64_t chunk, const Body& body) {
+void ThreadPool::parallel_for(std::int64_t n, std::int64_t chunk, ParallelBody body) {
   check_arguments(n, chunk);
   const std::int64_t chunks = n / chunk + (n % chunk != 0 ? 1 : 0);
   if (chunks <= 1 || inside_body || state_->workers.empty()) return run_inline(n, chunk, body);
@@ -123,7 +121,7 @@ void ThreadPool::parallel_for(std::int64_t n, std::int64_t chunk, const Body& bo
   if (job.failure) std::rethrow_exception(job.failure);
 }
 
-void parallel_for(ThreadPool* pool, std::int64_t n, std::int64_t chunk, const Body& body) {
+void parallel_for(ThreadPool* pool, std::int64_t n, std::int64_t chunk, ParallelBody body) {
   if (pool) return pool->parallel_for(n, chunk, body);
   check_arguments(n, chunk);
   run_inline(n, chunk, body);

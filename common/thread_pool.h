@@ -3,10 +3,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
+#include "common/function_ref.h"
+
 namespace aneval {
+
+/// body(begin, end)
+using ParallelBody = FunctionRef<void(std::int64_t, std::int64_t)>;
 
 /// `threads - 1` workers and the calling thread. Work is handed out in chunks of fixed size, so that what a chunk
 /// computes never depends on how many threads there are.
@@ -23,7 +27,7 @@ class ThreadPool {
   /// Calls body(begin, end) for consecutive chunks of [0, n) of `chunk` elements (the last may be shorter), on all
   /// threads, and returns when all are done. The first exception thrown by a body is rethrown here; the remaining
   /// chunks are skipped. Called from within a body it runs on the calling thread.
-  void parallel_for(std::int64_t n, std::int64_t chunk, const std::function<void(std::int64_t, std::int64_t)>& body);
+  void parallel_for(std::int64_t n, std::int64_t chunk, ParallelBody body);
 
  private:
   struct State;
@@ -31,7 +35,6 @@ class ThreadPool {
 };
 
 /// parallel_for on the pool, or on the calling thread when there is none.
-void parallel_for(ThreadPool* pool, std::int64_t n, std::int64_t chunk,
-                  const std::function<void(std::int64_t, std::int64_t)>& body);
+void parallel_for(ThreadPool* pool, std::int64_t n, std::int64_t chunk, ParallelBody body);
 
 }  // namespace aneval

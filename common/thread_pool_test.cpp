@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -28,6 +29,19 @@ std::set<Chunk> chunks_of(ThreadPool* pool, std::int64_t n, std::int64_t chunk) 
   const std::set<Chunk> unique(seen.begin(), seen.end());
   EXPECT_EQ(unique.size(), seen.size()) << "a chunk ran twice";
   return unique;
+}
+
+TEST(FunctionRef, CallsWhatItRefersToWithItsState) {
+  int calls = 0;
+  std::array<std::int64_t, 64> large{};  // more than any small-buffer optimisation holds
+  large.back() = 7;
+  const auto body = [&calls, large](std::int64_t a, std::int64_t b) {
+    ++calls;
+    return a + b + large.back();
+  };
+  const FunctionRef<std::int64_t(std::int64_t, std::int64_t)> ref = body;
+  EXPECT_EQ(ref(1, 2), 10);
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(ThreadPool, ChunksAreTheSameForAnyNumberOfThreads) {

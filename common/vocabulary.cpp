@@ -10,9 +10,13 @@ const std::vector<MetricName>& metric_names() {
       // time and work
       {"time", "ns", "wall time of one run of the phase; rep numbers the samples of a process"},
       {"cpu_time", "ns", "processor time of one run, all threads together"},
-      {"ratio", "1", "of two times: a step's to its layer's; of an exact product, fp32's or one thread's to its own"},
+      {"ratio", "1",
+       "of two times: a step's to its layer's; else median over pairs of runs, rep numbers the repetitions"},
       {"ratio_q1", "1", "lower quartile of the pairs of runs whose median is ratio"},
       {"ratio_q3", "1", "upper quartile of the same"},
+      {"ratio_at_least", "1", "what ratio, the yardstick's time / the benchmark's own, should reach"},
+      {"ratio_at_most", "1", "what ratio, the benchmark's own time / the yardstick's, should stay below"},
+      {"yardstick", "", "what the benchmark is held against"},
       {"fallback_share", "1", "multiply-accumulates summed one by one because they may overflow / all of them"},
       {"bytes", "bytes", "size of the surface region that the phase touches"},
       {"gb_per_s", "GB/s", "10^9 bytes per second, read and written"},
@@ -152,6 +156,7 @@ const std::vector<PhaseName>& phase_names() {
       {"convert", "fp32 <-> fp16 on ordinary memory"},
       {"arithmetic", "exact emulations of the engine's matmul"},
       {"host", "what this machine can do: memcpy, fused multiply-adds"},
+      {"ratio", "a part of the harness beside its yardstick"},
   };
   return names;
 }

@@ -1,0 +1,42 @@
+#include "bench/ratios.h"
+
+#include <iterator>
+
+namespace aneval::bench {
+
+Benchmark ratio_benchmark(const std::string& name, Yardstick yardstick, std::function<Subject()> prepare) {
+  Benchmark benchmark;
+  benchmark.name = "ratio/" + name;
+  benchmark.row.item = name;
+  benchmark.row.phase = "ratio";
+  benchmark.on_device = false;
+  benchmark.yardstick = std::move(yardstick);
+  benchmark.prepare = std::move(prepare);
+  return benchmark;
+}
+
+Yardstick at_least(double target, std::string name) { return {std::move(name), Yardstick::Ratio::rate, target}; }
+
+Yardstick at_most(double target, std::string name) { return {std::move(name), Yardstick::Ratio::time, target}; }
+
+Yardstick within(std::string time) { return {std::move(time), Yardstick::Ratio::time, 1.0}; }
+
+Yardstick beside(std::string name, Yardstick::Ratio ratio) { return {std::move(name), ratio, {}}; }
+
+Yardstick in_native_builds(Yardstick yardstick) {
+#ifndef ANEVAL_NATIVE_BUILD
+  yardstick.target.reset();
+#endif
+  return yardstick;
+}
+
+std::vector<Benchmark> ratio_suite(const SuiteOptions& options) {
+  std::vector<Benchmark> all;
+  for (const auto part : {staging_ratios}) {
+    std::vector<Benchmark> benchmarks = part(options);
+    std::move(benchmarks.begin(), benchmarks.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace aneval::bench
