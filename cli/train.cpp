@@ -78,8 +78,8 @@ train::TokenIds read_tokens(const TrainOptions& o, std::int64_t vocab) {
 train::Experiment experiment_of(const TrainOptions& o) {
   train::Experiment experiment;
   reference::Model model = read_model(o);
-  const std::int64_t vocab = model.shape.vocab;
-  const train::TokenIds tokens = read_tokens(o, vocab);
+  experiment.vocab = model.shape.vocab;
+  const train::TokenIds tokens = read_tokens(o, experiment.vocab);
   experiment.ids = train::occurring_ids(tokens);
   experiment.tokens = train::compact_tokens(tokens, experiment.ids);
   experiment.model = train::compact_model(std::move(model), experiment.ids);
@@ -89,11 +89,8 @@ train::Experiment experiment_of(const TrainOptions& o) {
   experiment.checkpoint_every = o.checkpoint_every;
   // A model that is trained with cyclic heads is held against one that means them; a defect is not.
   experiment.cyclic_heads = o.device.parsed_variant().head_map == ane::HeadMap::cyclic;
-  const ModelShape& shape = experiment.model.shape;
   // Too few tokens are found before anything is made of them.
-  (void)train::SequenceSampler(experiment.tokens, shape.seq, o.device.seed);
-  fmt::print("{}: {} layers, seq {}; {} tokens, {} of the {} entries of the vocabulary occur\n", shape.name,
-             shape.layers, shape.seq, tokens.size(), experiment.ids.size(), vocab);
+  (void)train::SequenceSampler(experiment.tokens, experiment.model.shape.seq, o.device.seed);
   return experiment;
 }
 

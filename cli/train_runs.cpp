@@ -219,6 +219,9 @@ bool TrainRuns::judge() {
 }
 
 int TrainRuns::go() {
+  const ModelShape& shape = experiment_.model.shape;
+  fmt::print("{}: {} layers, seq {}; {} tokens, {} of the {} entries of the vocabulary occur\n", shape.name,
+             shape.layers, shape.seq, experiment_.tokens.size(), experiment_.ids.size(), experiment_.vocab);
   bool ended = true;
   for (std::size_t i = 0; i < others_.size() && ended; ++i) {
     const auto backend = i == 0 ? train::make_reference_backend(experiment_.model.shape, experiment_.cyclic_heads)

@@ -19,6 +19,7 @@ namespace aneval::train {
 struct Experiment {
   reference::Model model;
   TokenIds ids, tokens;
+  std::int64_t vocab = 0;  // entries before compaction
   TrainSettings settings;
   std::int64_t look_every = 10;        // steps between two looks at the gradients
   std::int64_t checkpoint_every = 10;  // steps between two checkpoints
