@@ -112,7 +112,7 @@ bool TrainRuns::run(Named& run, train::LayerBackend& backend, train::DroppedProd
   const bool device = &run == &device_;
   std::optional<train::Checkpoint> from;
   if (run.done > 0) from = train::read_checkpoint(run.checkpoint);
-  train::Run training(experiment_, backend, run.checkpoint, std::move(from));
+  train::TrainingRun training(experiment_, backend, run.checkpoint, std::move(from));
   if (device) training.look_at_gradients(dropped);
   const std::int64_t tokens = experiment_.model.shape.seq * experiment_.settings.accum;
   const bool ended = training.go([&](const train::StepReport& report) {

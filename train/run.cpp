@@ -21,8 +21,8 @@ std::string Experiment::identity() const {
   return fmt::format("{};cyclic_heads={};data={}", settings.text(), cyclic_heads, hasher.digest());
 }
 
-Run::Run(const Experiment& experiment, LayerBackend& backend, std::filesystem::path checkpoint_file,
-         std::optional<Checkpoint> from)
+TrainingRun::TrainingRun(const Experiment& experiment, LayerBackend& backend, std::filesystem::path checkpoint_file,
+                         std::optional<Checkpoint> from)
     : experiment_(experiment),
       backend_(backend),
       checkpoint_file_(std::move(checkpoint_file)),
@@ -30,12 +30,12 @@ Run::Run(const Experiment& experiment, LayerBackend& backend, std::filesystem::p
       trainer_(state_of(experiment, std::move(from), checkpoint_file_), backend, experiment.settings, experiment.pool) {
 }
 
-void Run::look_at_gradients(DroppedProducts* dropped) {
+void TrainingRun::look_at_gradients(DroppedProducts* dropped) {
   reference_ = make_reference_backend(experiment_.model.shape, experiment_.cyclic_heads);
   dropped_ = dropped;
 }
 
-Parameters Run::reference_gradients() {
+Parameters TrainingRun::reference_gradients() {
   const TrainState& state = trainer_.state();
   const TrainSettings& settings = experiment_.settings;
   Parameters gradients = zeros_like(state.weights);
@@ -48,7 +48,7 @@ Parameters Run::reference_gradients() {
   return gradients;
 }
 
-bool Run::go(const std::function<bool(const StepReport&)>& report) {
+bool TrainingRun::go(const std::function<bool(const StepReport&)>& report) {
   const std::int64_t steps = experiment_.settings.schedule.steps;
   while (trainer_.state().step < steps) {
     const std::int64_t step = trainer_.state().step;

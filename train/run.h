@@ -44,11 +44,11 @@ struct StepReport {
 };
 
 /// One run of an experiment. Its state is what the checkpoint holds, when one is given, or the beginning.
-class Run {
+class TrainingRun {
  public:
   /// Errors: as check_continues.
-  Run(const Experiment& experiment, LayerBackend& backend, std::filesystem::path checkpoint_file,
-      std::optional<Checkpoint> from);
+  TrainingRun(const Experiment& experiment, LayerBackend& backend, std::filesystem::path checkpoint_file,
+              std::optional<Checkpoint> from);
 
   /// Looks at gradients at every look_every-th step and the last. `dropped` may be null.
   void look_at_gradients(DroppedProducts* dropped);

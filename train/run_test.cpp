@@ -24,19 +24,22 @@ Experiment small_experiment(std::int64_t steps, double loss_scale = 256) {
   return experiment;
 }
 
-TEST(Run, ReportsEveryStepBeforeItsCheckpointAndGoesOnFromThere) {
+TEST(TrainingRun, ReportsEveryStepBeforeItsCheckpointAndGoesOnFromThere) {
   const TemporaryFolder folder;
   const auto file = folder / "c.safetensors";
   const Experiment experiment = small_experiment(7);
   const auto backend = make_reference_backend(experiment.model.shape);
   std::vector<double> whole, parts;
-  EXPECT_TRUE(Run(experiment, *backend, folder / "whole.safetensors", std::nullopt).go([&](const StepReport& report) {
-    whole.push_back(report.result.loss);
-    return true;
-  }));
+  EXPECT_TRUE(
+      TrainingRun(experiment, *backend, folder / "whole.safetensors", std::nullopt).go([&](const StepReport& report) {
+        whole.push_back(report.result.loss);
+        return true;
+      }));
   const auto stop_after = [&](std::int64_t steps, std::optional<Checkpoint> from) {
-    return Run(experiment, *backend, file, std::move(from)).go([&](const StepReport& report) {
-      if (std::filesystem::exists(file)) EXPECT_LE(read_checkpoint(file).state.step, report.result.step);
+    return TrainingRun(experiment, *backend, file, std::move(from)).go([&](const StepReport& report) {
+      if (std::filesystem::exists(file)) {
+        EXPECT_LE(read_checkpoint(file).state.step, report.result.step);
+      }
       parts.push_back(report.result.loss);
       return --steps > 0;
     });
@@ -48,12 +51,12 @@ TEST(Run, ReportsEveryStepBeforeItsCheckpointAndGoesOnFromThere) {
   EXPECT_EQ(read_checkpoint(file).state.weights, read_checkpoint(folder / "whole.safetensors").state.weights);
 }
 
-TEST(Run, LooksAtGradientsAtTheWeightsOfTheStep) {
+TEST(TrainingRun, LooksAtGradientsAtTheWeightsOfTheStep) {
   const TemporaryFolder folder;
   const Experiment experiment = small_experiment(8);
   // The reference looked at by itself: the same gradients, bit for bit, in every step.
   const auto backend = make_reference_backend(experiment.model.shape);
-  Run run(experiment, *backend, folder / "c", std::nullopt);
+  TrainingRun run(experiment, *backend, folder / "c", std::nullopt);
   run.look_at_gradients(nullptr);
   std::vector<std::int64_t> looked;
   run.go([&](const StepReport& report) {
@@ -66,14 +69,14 @@ TEST(Run, LooksAtGradientsAtTheWeightsOfTheStep) {
   EXPECT_THAT(looked, ElementsAre(0, 3, 6, 7));
 }
 
-TEST(Run, DropsFewerProductsOfScaledGradients) {
+TEST(TrainingRun, DropsFewerProductsOfScaledGradients) {
   const TemporaryFolder folder;
   std::vector<std::map<std::string, double>> dropped;
   for (const double scale : {1.0, 4096.0}) {
     const Experiment experiment = small_experiment(1, scale);
     DroppedProducts products(emulator::find_profile("h16"), nullptr);
     DeviceRun device(experiment.model.shape, "h16", {.evaluated = products.observer()});
-    Run run(experiment, *device.backend, folder / "c", std::nullopt);
+    TrainingRun run(experiment, *device.backend, folder / "c", std::nullopt);
     run.look_at_gradients(&products);
     run.go([&](const StepReport& report) {
       dropped.push_back(report.look.value().dropped);
