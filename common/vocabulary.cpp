@@ -95,6 +95,7 @@ const std::vector<MetricName>& metric_names() {
       {"grad_cosine", "1", "of a weight's gradient and the fp32 reference's at the same weights, as vectors"},
       {"grad_rel_l2", "1", "norm of their difference / norm of the reference's"},
       {"largest_abs", "1", "largest activation of the forward pass"},
+      {"layers", "count", "layers that a step trained; text says why not all of the model's"},
       {"control_deviation", "1", "|final loss - mean of the controls'| / their standard deviation"},
       {"band_exit", "count", "first step whose 10-step mean loss leaves the controls' mean by 3 standard deviations"},
       {"verdict", "", "of a training run, in words"},
