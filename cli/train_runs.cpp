@@ -14,11 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The rows of an earlier process in this folder: those being written when it ended, else the finished file.
+/// The rows of an earlier process in this folder: those being written when it ended, else the finished file. A process
+/// that was killed while it made its file left an empty one.
 std::vector<Record> earlier_rows(const fs::path& results) {
   const fs::path partial = results.string() + std::string(kPartialSuffix);
   for (const fs::path& file : {partial, results})
-    if (fs::exists(file)) return read_results(file);
+    if (fs::exists(file) && fs::file_size(file) > 0) return read_results(file);
   return {};
 }
 

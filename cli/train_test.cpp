@@ -82,7 +82,8 @@ TEST_F(TrainCommand, RunsDeviceReferenceAndControlsSideBySide) {
   EXPECT_EQ(rows("t", "cases_done").at(0).value, 4 * 24);
   EXPECT_TRUE(fs::exists(path("t") + "/environment.json"));
 
-  // Done is done; and nothing is overwritten by accident.
+  // Done is done; and nothing is overwritten by accident. What a process killed at its very beginning leaves is nothing.
+  write_file(path("t") + "/results.csv.partial", std::string_view());
   const ProcessResult again = run(command("t", {"--steps", "24", "--resume"}));
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(losses("t"), curves);
