@@ -79,8 +79,9 @@ std::string BandResult::text() const {
       first_exit ? fmt::format("the {}-step mean first left the {}-sd band at step {}", kBandWindow, kBand, *first_exit)
                  : fmt::format("the {}-step mean never left the {}-sd band", kBandWindow, kBand);
   if (verdict == Verdict::too_short) return fmt::format("no verdict: fewer than {} steps; {}", kFinalWindow, exit);
-  const std::string numbers = fmt::format("final loss {:.4f} against {:.4f} ± {:.2g}, {:.3g} sd; {}", final_loss,
-                                          control_loss, control_sd, deviation, exit);
+  const std::string numbers =
+      fmt::format("final loss {:.4f} against {:.4f} ± {:.2g} ({:+.2g} nats, {:.3g} sd); {}", final_loss, control_loss,
+                  control_sd, final_loss - control_loss, deviation, exit);
   switch (verdict) {
     case Verdict::within:
       return "trains as fp32 with fp16 storage does: " + numbers;
