@@ -55,6 +55,10 @@ class Layer {
   /// they are missing).
   void backward(NamedTensors& tensors, const StepObserver& observer = {});
 
+  /// What a kernel of this layer runs on. The output surface, and the input surface of a kernel without weights, are
+  /// shared: they hold this layer's values only until another layer runs the kernel.
+  Request& request(std::string_view kernel) const { return *bound_.find(kernel)->second.request; }
+
  private:
   struct Bound {
     std::shared_ptr<Surface> input;

@@ -30,6 +30,7 @@ Yardstick in_native_builds(Yardstick yardstick);
 /// One Benchmark list per room, put together by ratio_suite (suites.h).
 std::vector<Benchmark> staging_ratios(const SuiteOptions& options);
 std::vector<Benchmark> surface_ratios(const SuiteOptions& options);
+std::vector<Benchmark> emulator_ratios(const SuiteOptions& options);
 
 /// Copies `bytes` between one pair of buffers after the other, as many pairs as given: more than one so that no cache
 /// holds them all.

@@ -34,12 +34,12 @@ std::string case_name(const validate::Case& c) {
 std::vector<Benchmark> all_benchmarks(const SuiteOptions& options) {
   struct Suite {
     std::vector<Benchmark> (*make)(const SuiteOptions&);
-    enum { kernels, layers, others } of;
+    enum { kernels, layers, training, others } of;
   };
-  constexpr Suite kSuites[] = {{kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels},
-                               {layer_suite, Suite::layers},      {cpu_suite, Suite::others},
-                               {conversion_suite, Suite::others}, {arithmetic_suite, Suite::others},
-                               {host_suite, Suite::others},       {ratio_suite, Suite::others}};
+  constexpr Suite kSuites[] = {
+      {kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels}, {layer_suite, Suite::layers},
+      {train_suite, Suite::training},    {cpu_suite, Suite::others},     {conversion_suite, Suite::others},
+      {arithmetic_suite, Suite::others}, {host_suite, Suite::others},    {ratio_suite, Suite::others}};
   std::vector<Benchmark> all;
   std::set<std::string> names;
   for (const Suite& suite : kSuites) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "ane/layer_plan.h"
@@ -19,7 +20,10 @@ struct SuiteOptions {
   ane::Variant variant;
   std::uint64_t seed = 1;
   std::string kernel;                                 // only this kernel; empty: all, and what is no kernel
-  validate::Extent extent = validate::Extent::quick;  // how many sizes of the generic matmul and of the host
+  validate::Extent extent = validate::Extent::quick;  // how many sizes of the generic matmul and of the host, and
+                                                      // whether a training step has all of a model's layers
+  std::optional<std::int64_t> layers = {};            // of a training step, whatever the extent
+  double memory_gib = 0;                              // of this machine, 0 when unknown: more layers are not tried
 };
 
 /// compile, load, stage_weights, write_acts, eval, read, copy of the ten kernels on every shape, and of the generic
@@ -29,6 +33,8 @@ std::vector<Benchmark> kernel_suite(const SuiteOptions& options);
 std::vector<Benchmark> matmul_suite(const SuiteOptions& options);
 /// layer_forward and layer_backward on every shape, with each step's share.
 std::vector<Benchmark> layer_suite(const SuiteOptions& options);
+/// train_step on every shape: a whole optimizer step, with each phase's share.
+std::vector<Benchmark> train_suite(const SuiteOptions& options);
 /// What the CPU does between kernels: tiling and reduction of heads, rmsnorm, SiLU, rotations, weight gradients.
 std::vector<Benchmark> cpu_suite(const SuiteOptions& options);
 /// fp16 conversions of rows and transposed blocks, in cache and from memory.

@@ -132,6 +132,53 @@ TEST_F(SuitesTest, ALayerCompilesEachKernelOnceAndItsSharesAddUp) {
   EXPECT_GT(value(rows, "time", "layer_backward.sdpaBwd2"), 0);
 }
 
+TEST_F(SuitesTest, ATrainingStepCompilesTenAndItsPhasesAddUp) {
+  const auto benchmarks = train_suite(options_);
+  ASSERT_EQ(benchmarks.size(), 1U);
+  EXPECT_EQ(benchmarks[0].name, "train_step/tiny/seq=12/layers=2");
+  const auto rows = measure(benchmarks[0], 3);
+  EXPECT_EQ(value(rows, "compile_count"), 0);
+  EXPECT_EQ(value(rows, "compile_count", "all"), 10);
+  EXPECT_EQ(value(rows, "dispatches"), 2 * 10);
+  EXPECT_EQ(value(rows, "layers", "all"), 2);
+  EXPECT_GT(value(rows, "tokens_per_s"), 0);
+  std::set<std::string> phases;
+  double shares = 0;
+  for (const Record& row : rows) {
+    if (row.metric != "ratio") continue;
+    shares += *row.value;
+    phases.insert(row.phase);
+  }
+  for (const char* phase : {"eval", "write_acts", "read", "rmsnorm", "silu", "tile", "reduce", "classifier",
+                            "weight_grad", "optimizer", "restage"})
+    EXPECT_TRUE(phases.contains(phase)) << phase;
+  // Medians of three steps, and what lies between the phases.
+  EXPECT_GT(shares, 0.5);
+  EXPECT_LT(shares, 1.2);
+}
+
+TEST_F(SuitesTest, ATrainingStepTakesTheLayersThatAreAskedForOrFit) {
+  const auto name = [&] { return train_suite(options_).at(0).name; };
+  options_.shapes[0].layers = 28;
+  EXPECT_EQ(name(), "train_step/tiny/seq=12/layers=2");
+  options_.layers = 5;
+  EXPECT_EQ(name(), "train_step/tiny/seq=12/layers=5");
+  options_.layers = 100;
+  EXPECT_EQ(name(), "train_step/tiny/seq=12/layers=28");
+  options_.layers.reset();
+  options_.extent = validate::Extent::full;
+  EXPECT_EQ(name(), "train_step/tiny/seq=12/layers=28");
+  // 1.25 MB for 28 layers, 50 kB at most for each.
+  options_.memory_gib = 1e6 / 0x1p30;
+  const Benchmark benchmark = train_suite(options_).at(0);
+  EXPECT_EQ(*benchmark.row.seq, 12);
+  EXPECT_NE(benchmark.name, "train_step/tiny/seq=12/layers=28");
+  for (const Record& row : measure(benchmark, 1))
+    if (row.metric == "layers") {
+      EXPECT_THAT(row.text, HasSubstr("all 28 layers need")) << *row.value;
+    }
+}
+
 TEST_F(SuitesTest, EarlierVerdictsAreTakenAndTheirHashesDemanded) {
   validate::Case c;
   c.kernel = "woFwd";

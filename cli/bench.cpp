@@ -1,4 +1,4 @@
-// aneval bench: Google Benchmark suites over kernels, layers, the CPU's share of a layer, and the host.
+// aneval bench: Google Benchmark suites over kernels, layers, training steps, the CPU's share of a layer, and the host.
 #include <fmt/format.h>
 
 #include "bench/runner.h"
@@ -14,6 +14,7 @@ struct BenchOptions {
   DeviceOptions device;
   std::string kernel, out, validated;
   bool full = false;
+  std::optional<std::int64_t> layers;
 };
 
 constexpr const char* kFooter =
@@ -38,6 +39,7 @@ bench::SuiteOptions suite_options(const BenchOptions& o) {
   suite.kernel = o.kernel;
   suite.extent = o.full ? validate::Extent::full : validate::Extent::quick;
   suite.shapes = o.device.shapes(o.full);
+  suite.layers = o.layers;
   return suite;
 }
 
@@ -64,6 +66,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   check_kernel(o.kernel);
   check_result_file(o.out);
   bench::SuiteOptions suite = suite_options(o);
+  suite.memory_gib = describe_environment(o.device.machine_label).memory_gib;
   if (flags.list_only()) {
     bench::list_benchmarks(bench::all_benchmarks(suite), flags);
     return 0;
@@ -93,6 +96,8 @@ void add_bench(CLI::App& app, Action& action) {
   add_device_options(*command, options->device);
   command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
   command->add_flag("--full", options->full, "both presets, and more sizes of the generic matmul and of conversions");
+  command->add_option("--layers", options->layers, "layers of a training step (2, with --full as many as fit)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--validated", options->validated,
                       "result file of `aneval validate`: what it judged is not judged again");
   command->add_option("--out", options->out, "write the records to this CSV file");

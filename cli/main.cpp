@@ -22,7 +22,7 @@ int run(int argc, char** argv) {
   app.footer("Exit codes: 0 ok, 1 a check failed, 2 wrong arguments or input, 3 refused by device or environment.");
   Action action;
   for (const auto add :
-       {add_doctor, add_list, add_validate, add_bench, add_report, add_run, add_stage, add_mil, add_worker})
+       {add_doctor, add_list, add_validate, add_bench, add_train, add_report, add_run, add_stage, add_mil, add_worker})
     add(app, action);
   try {
     app.parse(argc, argv);

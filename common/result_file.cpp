@@ -57,12 +57,18 @@ ResultFile::ResultFile(Options options) : options_(std::move(options)) {
   const fs::path& file = options_.file;
   if (file.empty()) return;
   check_result_file(file);
+  std::string begin = csv_header();
+  for (const Record& row : options_.kept) begin += csv_line(row);
+  options_.kept.clear();
+  done_ = options_.kept_cases;
   if (is_appendable(file)) {
+    {
+      const Journal lock(partial_name(file));  // no other process writes there
+      write_file(partial_name(file), begin);   // in place of what a killed run left, at once
+    }
     journal_ = std::make_unique<Journal>(partial_name(file));
-    journal_->clear();  // what a killed run left there
-    journal_->append_lines(csv_header());
   } else {
-    text_ = csv_header();
+    text_ = std::move(begin);
   }
   append({process_row("cases_planned", static_cast<double>(options_.planned)),
           process_row("threads", static_cast<double>(options_.threads))},

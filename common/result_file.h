@@ -29,6 +29,8 @@ class ResultFile {
     std::int64_t planned = 0;
     int threads = 1;
     std::vector<Record> about = {};  // what the rows begin with: the arithmetic, whatever holds for all of them
+    std::vector<Record> kept = {};   // rows of an earlier process that this one continues, and
+    std::int64_t kept_cases = 0;     // the cases they are of; they are never off the disk meanwhile
   };
 
   /// Errors (exit code 2): the file cannot be created there, it exists and holds something else than results of this

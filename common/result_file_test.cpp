@@ -97,6 +97,28 @@ TEST(ResultFile, WhatAKilledRunLeftIsReplaced) {
   EXPECT_EQ(rows_of(file.string() + ".partial").size(), 2U);
 }
 
+TEST(ResultFile, ARunThatGoesOnKeepsItsRows) {
+  const TemporaryFolder folder;
+  const auto file = folder / "r.csv";
+  {
+    ResultFile killed(options(file));
+    killed.append({measured(1)});
+    killed.append({measured(2)});
+  }
+  ResultFile::Options resumed = options(file);
+  resumed.kept = {measured(1)};
+  resumed.kept_cases = 1;
+  ResultFile results(resumed);
+  EXPECT_THAT(metrics_of(read_results(file.string() + ".partial")),
+              testing::ElementsAre("time", "cases_planned", "threads"));
+  results.append({measured(3)});
+  results.close();
+  const auto rows = read_results(file);
+  EXPECT_EQ(rows[3].value, 3);
+  EXPECT_EQ(rows.back().metric, "cases_done");
+  EXPECT_EQ(rows.back().value, 2);
+}
+
 TEST(ResultFile, TwoWritersAreRefused) {
   const TemporaryFolder folder;
   ResultFile first(options(folder / "r.csv"));

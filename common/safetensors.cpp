@@ -135,9 +135,16 @@ Entry read_entry(const std::string& name, const Json& json, std::uint64_t data_b
   return entry;
 }
 
+void read_metadata(const Json& json, const std::string& name, FileMetadata* metadata) {
+  const auto is_text = [](const Json& value) { return value.is_string(); };
+  if (!json.is_object() || !std::all_of(json.begin(), json.end(), is_text))
+    throw broken(name, "its metadata are no map of texts");
+  if (metadata != nullptr) *metadata = json.get<FileMetadata>();
+}
+
 }  // namespace
 
-StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name) {
+StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name, FileMetadata* metadata) {
   std::uint64_t header_bytes = 0;
   if (content.size() < sizeof header_bytes) throw broken(name, "too short for a safetensors file");
   std::memcpy(&header_bytes, content.data(), sizeof header_bytes);
@@ -152,7 +159,9 @@ StoredTensors parse_safetensors(std::vector<std::byte> content, const std::strin
 
   std::vector<Entry> entries;
   for (const auto& [key, json] : header.items())
-    if (key != kMetadata)
+    if (key == kMetadata)
+      read_metadata(json, name, metadata);
+    else
       entries.push_back(read_entry(key, json, data_bytes, fmt::format("{}: tensor '{}'", name, key)));
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
@@ -170,14 +179,23 @@ StoredTensors parse_safetensors(std::vector<std::byte> content, const std::strin
   return tensors;
 }
 
-StoredTensors read_safetensors(const std::filesystem::path& file) {
-  return parse_safetensors(read_file(file), file.string());
+StoredTensors read_safetensors(const std::filesystem::path& file, FileMetadata* metadata) {
+  return parse_safetensors(read_file(file), file.string(), metadata);
 }
 
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors) {
+  TensorReferences references;
+  for (const auto& [name, tensor] : tensors) references.emplace(name, &tensor);
+  write_safetensors(file, references, {});
+}
+
+void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors,
+                       const FileMetadata& metadata) {
   Json header = Json::object();
+  if (!metadata.empty()) header[kMetadata] = metadata;
   std::uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, reference] : tensors) {
+    const Tensor& tensor = *reference;
     const auto bytes = byte_count(tensor.shape, sizeof(float));
     const bool negative =
         std::any_of(tensor.shape.begin(), tensor.shape.end(), [](std::int64_t dim) { return dim < 0; });
@@ -195,7 +213,8 @@ void write_safetensors(const std::filesystem::path& file, const NamedTensors& te
   std::memcpy(content.data(), &header_bytes, sizeof header_bytes);
   std::memcpy(content.data() + sizeof header_bytes, text.data(), text.size());
   std::byte* position = content.data() + sizeof header_bytes + header_bytes;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, reference] : tensors) {
+    const Tensor& tensor = *reference;
     if (tensor.data.empty()) continue;
     std::memcpy(position, tensor.data.data(), tensor.data.size() * sizeof(float));
     position += tensor.data.size() * sizeof(float);

@@ -20,13 +20,21 @@ struct StoredTensor {
 
 using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 
+/// The file's own texts by key, under `__metadata__`.
+using FileMetadata = std::map<std::string, std::string, std::less<>>;
+/// Tensors that stay where they are, by name.
+using TensorReferences = std::map<std::string, const Tensor*, std::less<>>;
+
 /// Errors name the file and the tensor: truncated, a header length beyond the file or above 100 MB, malformed JSON,
 /// unknown dtype, negative or overflowing shape, offsets outside the file, of the wrong size, or overlapping, a name
-/// that appears twice, bytes that belong to no tensor (the format forbids holes). `__metadata__` is skipped.
-StoredTensors read_safetensors(const std::filesystem::path& file);
-StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name);
+/// that appears twice, bytes that belong to no tensor (the format forbids holes), metadata that are no texts.
+StoredTensors read_safetensors(const std::filesystem::path& file, FileMetadata* metadata = nullptr);
+StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name,
+                                FileMetadata* metadata = nullptr);
 
 /// F32 tensors, names in order, atomically. Throws std::logic_error when a shape and its data disagree.
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors);
+void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors,
+                       const FileMetadata& metadata);
 
 }  // namespace aneval

@@ -150,5 +150,17 @@ TEST(Safetensors, ShapeAndDataMustAgree) {
   EXPECT_THAT(error_of([&] { read_safetensors(folder / "none"); }).what(), HasSubstr("cannot open"));
 }
 
+TEST(Safetensors, MetadataComeBackAsTheyWere) {
+  TemporaryFolder folder;
+  const Tensor a = tensor({2}, {1, 2});
+  const FileMetadata metadata = {{"step", "7"}, {"text", "a \"quoted\" one"}};
+  write_safetensors(folder / "m", {{"a", &a}}, metadata);
+  FileMetadata read = {{"old", "gone"}};
+  EXPECT_EQ(read_safetensors(folder / "m", &read).size(), 1u);
+  EXPECT_EQ(read, metadata);
+  EXPECT_THAT(error_in_header(R"({"__metadata__":{"step":7}})"), HasSubstr("metadata are no map of texts"));
+  EXPECT_THAT(error_in_header(R"({"__metadata__":["step"]})"), HasSubstr("metadata are no map of texts"));
+}
+
 }  // namespace
 }  // namespace aneval

@@ -162,7 +162,7 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
   for (const Entry* entry : ordered(series)) {
     const auto& [key, values] = *entry;
     if (key.kernel != "layer" || key.metric != "time" || !key.item.empty() || values.values.empty() ||
-        !in(key.phase, {"layer_forward", "layer_backward"}))
+        !in(key.phase, {"layer_forward", "layer_backward", "train_step"}))
       continue;
     struct Share {
       std::string name, phase;

@@ -1,0 +1,245 @@
+#include "cli/train_runs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/interrupt.h"
+#include "common/error.h"
+#include "common/vocabulary.h"
+
+namespace aneval::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The rows of an earlier process in this folder: those being written when it ended, else the finished file. A process
+/// that was killed while it made its file left an empty one.
+std::vector<Record> earlier_rows(const fs::path& results) {
+  const fs::path partial = results.string() + std::string(kPartialSuffix);
+  for (const fs::path& file : {partial, results})
+    if (fs::exists(file) && fs::file_size(file) > 0) return read_results(file);
+  return {};
+}
+
+double milliseconds(std::int64_t nanoseconds, std::int64_t steps) {
+  return static_cast<double>(nanoseconds) / 1e6 / static_cast<double>(steps);
+}
+
+}  // namespace
+
+TrainRuns::TrainRuns(const TrainRunOptions& options, const DeviceOptions& device, Session& session,
+                     const train::Experiment& experiment)
+    : options_(options),
+      session_(session),
+      experiment_(experiment),
+      programs_(*session.device, ane::KernelRegistry::builtin(), experiment.model.shape, device.parsed_variant(),
+                device.program_options()) {
+  RunContext host = session.run;
+  host.backend = "reference";
+  host.profile.clear();
+  others_.push_back(named("reference", options.folder / "reference.safetensors", host));
+  for (int i = 1; i <= options.controls; ++i) {
+    const std::string name = fmt::format("control{}", i);
+    others_.push_back(named(name, options.folder / (name + ".safetensors"), host));
+  }
+  device_ = named("device", options.checkpoint, session.run);
+  device_.row.variant = ane::variant_text(device.parsed_variant());
+
+  const fs::path file = options.folder / "results.csv";
+  ResultFile::Options results{.file = file, .run = session.run, .command = "train"};
+  results.kept = take_up();
+  if (!results.kept.empty()) {
+    // Further rows of the same run, by another of its processes.
+    const RunContext& before = results.kept.back().run;
+    for (RunContext* context : {&results.run, &session.run, &device_.row.run}) {
+      context->run_id = before.run_id;
+      context->proc = before.proc + 1;
+    }
+    for (Named& other : others_) {
+      other.row.run.run_id = before.run_id;
+      other.row.run.proc = before.proc + 1;
+    }
+  }
+  results.planned = experiment.settings.schedule.steps * static_cast<std::int64_t>(others_.size() + 1);
+  results.threads = session.pool->threads();
+  results.about = profile_rows(session);
+  results.kept_cases = device_.done;
+  for (const Named& other : others_) results.kept_cases += other.done;
+  results_ = std::make_unique<ResultFile>(std::move(results));
+}
+
+TrainRuns::Named TrainRuns::named(const std::string& name, fs::path checkpoint, const RunContext& context) const {
+  Named run;
+  run.name = name;
+  run.checkpoint = std::move(checkpoint);
+  run.row = train::run_row(context, experiment_, name);
+  return run;
+}
+
+std::vector<Record> TrainRuns::take_up() {
+  std::vector<Record> kept;
+  const fs::path results = options_.folder / "results.csv";
+  const std::vector<Record> rows = options_.resume ? earlier_rows(results) : std::vector<Record>();
+  const auto take = [&](Named& run) {
+    if (!fs::exists(run.checkpoint)) return;
+    if (!options_.resume)
+      throw input_error(run.checkpoint.string(), "exists already",
+                        "give --resume to continue that run, or another --out and --checkpoint");
+    const train::Checkpoint checkpoint = train::read_checkpoint(run.checkpoint);
+    train::check_continues(checkpoint, experiment_.model.shape, experiment_.ids, experiment_.identity(),
+                           run.checkpoint);
+    run.done = checkpoint.state.step;
+    run.losses = train::losses_in(rows, run.row, run.done);
+    // A device run may begin with another one's checkpoint, perhaps on another backend: it has no rows here.
+    const auto known = static_cast<std::int64_t>(run.losses.size());
+    if (known != run.done && !(known == 0 && &run == &device_))
+      throw input_error(
+          results.string(),
+          fmt::format("has the losses of {} of the {} steps that {} holds", known, run.done, run.checkpoint.string()),
+          "bring them together again, or start anew in another --out");
+    const auto of_run = train::rows_before(rows, run.row, run.done);
+    kept.insert(kept.end(), of_run.begin(), of_run.end());
+  };
+  for (Named& other : others_) take(other);
+  take(device_);
+  return kept;
+}
+
+bool TrainRuns::run(Named& run, train::LayerBackend& backend, train::DroppedProducts* dropped) {
+  const std::int64_t steps = experiment_.settings.schedule.steps;
+  if (run.done == steps) return true;
+  const bool device = &run == &device_;
+  std::optional<train::Checkpoint> from;
+  if (run.done > 0) from = train::read_checkpoint(run.checkpoint);
+  train::TrainingRun training(experiment_, backend, run.checkpoint, std::move(from));
+  if (device) training.look_at_gradients(dropped);
+  const std::int64_t tokens = experiment_.model.shape.seq * experiment_.settings.accum;
+  const bool ended = training.go([&](const train::StepReport& report) {
+    results_->append(train::step_rows(run.row, report, tokens, device));
+    run.losses.push_back(report.result.loss);
+    if (device) {
+      for (const auto& [key, nanoseconds] : report.times.all()) times_.add(key.first, key.second, nanoseconds);
+      ++timed_steps_;
+    }
+    show_step(run, report);
+    return interrupted() == 0;
+  });
+  progress("");
+  if (ended && !device)
+    fmt::print("{:<10} {} steps, loss {:.4f} to {:.4f}\n", run.name, steps, run.losses.front(), run.losses.back());
+  return ended;
+}
+
+bool TrainRuns::run_device() {
+  train::DroppedProducts dropped(session_.profile, session_.pool.get());
+  const auto backend = train::make_device_backend(
+      programs_,
+      {.pool = session_.pool.get(), .overlap_weight_gradients = options_.overlap, .evaluated = dropped.observer()});
+  return run(device_, *backend, &dropped);
+}
+
+void TrainRuns::show_step(const Named& run, const train::StepReport& report) const {
+  const train::StepResult& result = report.result;
+  progress(fmt::format("{} step {}: loss {:.4f}", run.name, result.step, result.loss));
+  if (result.overflow && &run == &device_)
+    fmt::print("  step {:4}  a gradient was not finite: no weight was changed\n", result.step);
+  if (!report.look) return;
+  progress("");
+  const train::Look& look = *report.look;
+  const auto worst = std::ranges::min_element(
+      look.errors, [](const auto& a, const auto& b) { return !(a.cosine <= b.cosine) ? false : a.cosine < b.cosine; });
+  double vanished = 0;
+  for (const train::GradientError& error : look.errors) vanished = std::max(vanished, error.underflow_fraction);
+  fmt::print(
+      "  step {:4}  loss {:.4f} (fp32 {:.4f})  gradients: norm {:.3g}, smallest cosine {:.5f} ({}), at most {:.2g} % "
+      "vanished  largest activation {:.3g}",
+      result.step, result.loss, others_.front().losses.at(static_cast<std::size_t>(result.step)), result.gradient_norm,
+      worst->cosine, worst->name, 100 * vanished, look.largest_activation);
+  const auto most = std::ranges::max_element(look.dropped, {}, [](const auto& entry) { return entry.second; });
+  if (most != look.dropped.end()) fmt::print("  most products dropped {:.2g} % ({})", 100 * most->second, most->first);
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
+void TrainRuns::show_phases() const {
+  if (timed_steps_ == 0) return;
+  const std::int64_t whole = times_.all().at({"step", "train_step"});
+  fmt::print("a step takes {:.2f} ms, {:.0f} tokens/s:\n", milliseconds(whole, timed_steps_),
+             static_cast<double>(experiment_.model.shape.seq * experiment_.settings.accum) * 1e3 /
+                 milliseconds(whole, timed_steps_));
+  for (const auto& [key, nanoseconds] : times_.all())
+    if (key.second != "train_step")
+      fmt::print("  {:<9} {:<12} {:9.3f} ms {:5.1f} %\n", key.first, key.second,
+                 milliseconds(nanoseconds, timed_steps_),
+                 100.0 * static_cast<double>(nanoseconds) / static_cast<double>(whole));
+}
+
+bool TrainRuns::check_compiles() {
+  const std::int64_t compiled = session_.device->counters().compile_attempts;
+  const auto claimed = static_cast<std::int64_t>(programs_.plan().kernels().size());
+  Record row = fact(device_.row, "compile_count", static_cast<double>(compiled));
+  row.item = "all";
+  if (compiled != claimed) {
+    row.status = Status::failed;
+    row.reason = fmt::format("{} kernels need {} compiles for any number of layers and steps", claimed, claimed);
+  }
+  results_->append({row}, 0);
+  fmt::print("{} programs compiled for {} layers and {} steps{}\n", compiled, experiment_.model.shape.layers,
+             timed_steps_, compiled == claimed ? ", as claimed: one per kernel" : ": " + row.reason);
+  return compiled == claimed;
+}
+
+bool TrainRuns::judge() {
+  if (options_.controls < 2) {
+    fmt::print("NO VERDICT: a spread needs two controls\n");
+    return true;
+  }
+  // A device run that began with another one's checkpoint has losses of the last steps only.
+  const auto count = static_cast<std::ptrdiff_t>(device_.losses.size());
+  const auto first = experiment_.settings.schedule.steps - count;
+  std::vector<std::vector<double>> controls;
+  for (std::size_t i = 1; i < others_.size(); ++i)
+    controls.emplace_back(others_[i].losses.end() - count, others_[i].losses.end());
+  train::BandResult result = train::compare_with_controls(device_.losses, controls);
+  if (result.first_exit) *result.first_exit += first;
+  Record row = device_.row;
+  const bool differs = result.verdict == train::Verdict::differs;
+  if (differs) {
+    row.status = Status::failed;
+    row.reason = "the final loss lies outside of what fp16 storage explains";
+  }
+  std::vector<Record> rows = {fact(row, "verdict", result.text())};
+  if (result.verdict != train::Verdict::too_short && std::isfinite(result.deviation))
+    rows.push_back(fact(row, "control_deviation", result.deviation));
+  if (result.first_exit) rows.push_back(fact(row, "band_exit", static_cast<double>(*result.first_exit)));
+  results_->append(rows, 0);
+  fmt::print("VERDICT: {}\n", result.text());
+  return !differs;
+}
+
+int TrainRuns::go() {
+  const ModelShape& shape = experiment_.model.shape;
+  fmt::print("{}: {} layers, seq {}; {} tokens, {} of the {} entries of the vocabulary occur\n", shape.name,
+             shape.layers, shape.seq, experiment_.tokens.size(), experiment_.ids.size(), experiment_.vocab);
+  bool ended = true;
+  for (std::size_t i = 0; i < others_.size() && ended; ++i) {
+    const auto backend = i == 0 ? train::make_reference_backend(experiment_.model.shape, experiment_.cyclic_heads)
+                                : train::make_dithered_backend(experiment_.model.shape, i, experiment_.cyclic_heads);
+    ended = run(others_[i], *backend, nullptr);
+  }
+  ended = ended && run_device();
+  if (!ended) {
+    results_->close(fmt::format("interrupted by signal {}", interrupted()));
+    fmt::print(stderr, "INTERRUPTED: --resume goes on from the last step\n");
+    return 128 + interrupted();
+  }
+  show_phases();
+  bool held = check_compiles();
+  held = judge() && held;
+  results_->close();
+  return static_cast<int>(held ? ExitCode::ok : ExitCode::check_failed);
+}
+
+}  // namespace aneval::cli

@@ -1,0 +1,137 @@
+#include "train/trainer.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "train/test_support.h"
+
+namespace aneval::train {
+namespace {
+
+std::vector<StepResult> train(Trainer& trainer, const TokenIds& tokens, std::int64_t seq, std::int64_t steps) {
+  const SequenceSampler data(tokens, seq, 1);
+  PhaseTimes times;
+  std::vector<StepResult> results;
+  for (std::int64_t i = 0; i < steps; ++i) results.push_back(trainer.step(data, times));
+  return results;
+}
+
+/// Tokens that repeat: there is something to learn.
+TokenIds periodic(std::int64_t count) {
+  TokenIds tokens;
+  for (std::int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<std::int32_t>(i * i % 23));
+  return tokens;
+}
+
+TEST(Trainer, LearnsOnEveryBackendAndTheyStayTogether) {
+  const ModelShape shape = small_shape();
+  const TokenIds tokens = periodic(400);
+  const auto reference = make_reference_backend(shape);
+  DeviceRun device(shape);
+  Trainer on_reference(TrainState::of(small_model(shape)), *reference, small_settings(30), nullptr);
+  Trainer on_device(TrainState::of(small_model(shape)), *device.backend, small_settings(30), nullptr);
+  const auto expected = train(on_reference, tokens, shape.seq, 30), got = train(on_device, tokens, shape.seq, 30);
+  EXPECT_LT(expected.back().loss, 0.5 * expected.front().loss);
+  for (std::size_t i = 0; i < 30; ++i) {
+    EXPECT_FALSE(got[i].overflow);
+    // The first step differs by the rounding of two layers; after that by what an optimizer makes of it.
+    EXPECT_NEAR(got[i].loss, expected[i].loss, (i == 0 ? 0.01 : 0.05) * expected[0].loss);
+  }
+}
+
+TEST(Trainer, CompilesTenProgramsForAnyNumberOfLayersAndSteps) {
+  for (const std::int64_t layers : {1, 3}) {
+    const ModelShape shape = small_shape(16, layers);
+    DeviceRun device(shape);
+    Trainer trainer(TrainState::of(small_model(shape)), *device.backend, small_settings(), nullptr);
+    train(trainer, periodic(100), shape.seq, 3);
+    EXPECT_EQ(device.device->counters().compile_attempts, 10);
+  }
+}
+
+TEST(Trainer, AccumulationAveragesTheSequencesOfAStep) {
+  const ModelShape shape = small_shape();
+  const TokenIds tokens = small_tokens(shape);
+  const auto backend = make_reference_backend(shape);
+  TrainSettings settings = small_settings();
+  settings.accum = 2;
+  Trainer trainer(TrainState::of(small_model(shape)), *backend, settings, nullptr);
+  const SequenceSampler data(tokens, shape.seq, 1);
+  const TrainState before = TrainState::of(small_model(shape));
+  PhaseTimes times;
+  Parameters sum = zeros_like(before.weights);
+  double loss = 0;
+  for (const std::int64_t micro : {0, 1}) {
+    ModelPass pass(shape, *backend, nullptr);
+    loss += 0.5 * pass.run(before.weights, data.sequence(0, micro), 128, sum, times);
+  }
+  const StepResult result = trainer.step(data, times);
+  EXPECT_EQ(result.loss, loss);
+  EXPECT_EQ(trainer.gradients(), sum);
+  EXPECT_DOUBLE_EQ(result.gradient_norm, global_norm(sum) / 256);
+}
+
+TEST(Trainer, TheLossScaleLeavesTheUpdateAsItIs) {
+  const ModelShape shape = small_shape();
+  const TokenIds tokens = small_tokens(shape);
+  const auto first = make_reference_backend(shape), second = make_reference_backend(shape);
+  TrainSettings settings = small_settings();
+  settings.loss_scale = 1;
+  Trainer plain(TrainState::of(small_model(shape)), *first, settings, nullptr);
+  settings.loss_scale = 1024;
+  Trainer scaled(TrainState::of(small_model(shape)), *second, settings, nullptr);
+  train(plain, tokens, shape.seq, 4);
+  train(scaled, tokens, shape.seq, 4);
+  EXPECT_EQ(plain.state().weights, scaled.state().weights) << "a power of two changes no bit in fp32";
+}
+
+TEST(Trainer, AnOverflowSkipsTheStepAndChangesNothing) {
+  const ModelShape shape = small_shape();
+  const TokenIds tokens = small_tokens(shape);
+  DeviceRun device(shape);
+  TrainSettings settings = small_settings();
+  settings.loss_scale = 0x1p40;
+  Trainer trainer(TrainState::of(small_model(shape)), *device.backend, settings, nullptr);
+  const auto results = train(trainer, tokens, shape.seq, 2);
+  for (const StepResult& result : results) {
+    EXPECT_TRUE(result.overflow);
+    EXPECT_TRUE(std::isfinite(result.loss));
+  }
+  const TrainState untouched = TrainState::of(small_model(shape));
+  EXPECT_EQ(trainer.state().weights, untouched.weights);
+  EXPECT_EQ(trainer.state().moments.first, untouched.moments.first);
+  EXPECT_EQ(trainer.state().moments.updates, 0);
+  EXPECT_EQ(trainer.state().step, 2);
+}
+
+TEST(Trainer, ThreadsChangeNoBit) {
+  const ModelShape shape = small_shape(40);
+  const TokenIds tokens = small_tokens(shape);
+  ThreadPool pool(3);
+  const auto first = make_reference_backend(shape);
+  DeviceRun alone(shape, "h16"), shared(shape, "h16", {.pool = &pool});
+  Trainer a(TrainState::of(small_model(shape)), *alone.backend, small_settings(), nullptr);
+  Trainer b(TrainState::of(small_model(shape)), *shared.backend, small_settings(), &pool);
+  train(a, tokens, shape.seq, 3);
+  train(b, tokens, shape.seq, 3);
+  EXPECT_EQ(a.state().weights, b.state().weights);
+}
+
+TEST(Trainer, TheStepIsTheSumOfItsPhases) {
+  const ModelShape shape = small_shape(40);
+  const auto tokens = small_tokens(shape);
+  DeviceRun device(shape);
+  Trainer trainer(TrainState::of(small_model(shape)), *device.backend, small_settings(), nullptr);
+  const SequenceSampler data(tokens, shape.seq, 1);
+  PhaseTimes times;
+  trainer.step(data, times);
+  std::int64_t parts = 0, whole = 0;
+  for (const auto& [key, nanoseconds] : times.all()) (key.second == "train_step" ? whole : parts) += nanoseconds;
+  EXPECT_LE(parts, whole);
+  EXPECT_GT(times.all().at({"step", "optimizer"}), 0);
+  EXPECT_GT(times.all().at({"step", "restage"}), 0);
+}
+
+}  // namespace
+}  // namespace aneval::train
