@@ -1,4 +1,4 @@
-// Copies and sums of whole heads.
+// Copies and sums of whole heads, block by block.
 #include "ane/gqa.h"
 
 #include <algorithm>
@@ -20,13 +20,23 @@ std::size_t head_elements(const ModelShape& shape, std::span<const float> full, 
   return elements;
 }
 
-/// The heads of `full` that read key/value head g, in ascending order.
-std::vector<const float*> sources_of(const ModelShape& shape, HeadMap map, std::int64_t g,
-                                     std::span<const float> full) {
-  std::vector<const float*> sources;
-  for (std::int64_t j = 0; j < shape.heads; ++j)
-    if (kv_head_of(shape, map, j) == g) sources.push_back(full.data() + j * shape.head_dim * shape.seq);
-  return sources;
+/// Elements that are handled at a time: 16 KiB of a key/value head stay in the first-level cache until every query head
+/// has met them.
+constexpr std::size_t kBlock = 4096;
+
+/// Calls body(part of the key/value head, same part of each of its query heads in ascending order) for all of them.
+template <class Full, class Kv, class Body>
+void for_blocks(const ModelShape& shape, HeadMap map, std::span<Full> full, std::span<Kv> kv, const Body& body) {
+  const std::size_t n = head_elements(shape, full, kv);
+  std::vector<Full*> parts;
+  for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
+    for (std::size_t begin = 0; begin < n; begin += kBlock) {
+      parts.clear();
+      for (std::int64_t j = 0; j < shape.heads; ++j)
+        if (kv_head_of(shape, map, j) == g) parts.push_back(full.data() + static_cast<std::size_t>(j) * n + begin);
+      body(kv.subspan(static_cast<std::size_t>(g) * n + begin, std::min(kBlock, n - begin)), parts);
+    }
+  }
 }
 
 }  // namespace
@@ -36,26 +46,19 @@ std::int64_t kv_head_of(const ModelShape& shape, HeadMap map, std::int64_t query
 }
 
 void tile_kv(const ModelShape& shape, HeadMap map, std::span<const float> kv, std::span<float> full) {
-  const std::size_t n = head_elements(shape, full, kv);
-  for (std::int64_t j = 0; j < shape.heads; ++j) {
-    const auto source = kv.subspan(static_cast<std::size_t>(kv_head_of(shape, map, j)) * n, n);
-    std::copy(source.begin(), source.end(), full.subspan(static_cast<std::size_t>(j) * n, n).begin());
-  }
+  for_blocks(shape, map, full, kv, [](std::span<const float> part, const std::vector<float*>& copies) {
+    for (float* copy : copies) std::copy(part.begin(), part.end(), copy);
+  });
 }
 
 void reduce_kv(const ModelShape& shape, HeadMap map, std::span<const float> full, std::span<float> kv) {
-  const std::size_t n = head_elements(shape, full, kv);
-  constexpr std::size_t kBlock = 4096;  // 16 KiB: a sum stays in the first-level cache until it is complete
-  for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
-    const std::vector<const float*> sources = sources_of(shape, map, g, full);
-    for (std::size_t begin = 0; begin < n; begin += kBlock) {
-      const std::size_t size = std::min(kBlock, n - begin);
-      float* sum = kv.data() + static_cast<std::size_t>(g) * n + begin;
-      std::copy_n(sources.front() + begin, size, sum);
-      for (std::size_t k = 1; k < sources.size(); ++k)
-        for (std::size_t i = 0; i < size; ++i) sum[i] += sources[k][begin + i];
+  for_blocks(shape, map, full, kv, [](std::span<float> sum, const std::vector<const float*>& terms) {
+    if (terms.size() == 1) std::copy_n(terms.front(), sum.size(), sum.begin());
+    for (std::size_t k = 1; k < terms.size(); ++k) {
+      const float *left = k == 1 ? terms.front() : sum.data(), *right = terms[k];
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = left[i] + right[i];
     }
-  }
+  });
 }
 
 }  // namespace aneval::ane

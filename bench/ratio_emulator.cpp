@@ -29,10 +29,8 @@ std::vector<float> normal_halves(std::int64_t n) {
 /// A kernel on a device, with numbers on its surfaces.
 class Kernel {
  public:
-  Kernel(ane::Device& device, const std::string& name, const ModelShape& shape) : device_(device) {
-    ane::KernelConfig config;
-    config.shape = shape;
-    compiled_ = ane::compile_kernel(device, ane::KernelRegistry::builtin().find(name), config, {});
+  Kernel(ane::Device& device, const std::string& name, const ModelShape& shape)
+      : device_(device), compiled_(compile(device, name, shape)) {
     request_ = device.make_request(compiled_.executable,
                                    device.create_surface(static_cast<std::size_t>(compiled_.layout.input_bytes())),
                                    device.create_surface(static_cast<std::size_t>(compiled_.layout.output_bytes())));
@@ -50,6 +48,12 @@ class Kernel {
   }
 
  private:
+  static ane::CompiledKernel compile(ane::Device& device, const std::string& name, const ModelShape& shape) {
+    ane::KernelConfig config;
+    config.shape = shape;
+    return ane::compile_kernel(device, ane::KernelRegistry::builtin().find(name), config, {});
+  }
+
   ane::Device& device_;
   ane::CompiledKernel compiled_;
   std::shared_ptr<ane::Request> request_;

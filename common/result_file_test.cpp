@@ -109,11 +109,11 @@ TEST(ResultFile, ARunThatGoesOnKeepsItsRows) {
   resumed.kept = {measured(1)};
   resumed.kept_cases = 1;
   ResultFile results(resumed);
-  EXPECT_THAT(metrics_of(read_results(file.string() + ".partial")),
+  EXPECT_THAT(metrics_of(rows_of(file.string() + ".partial")),
               testing::ElementsAre("time", "cases_planned", "threads"));
   results.append({measured(3)});
   results.close();
-  const auto rows = read_results(file);
+  const auto rows = rows_of(file);
   EXPECT_EQ(rows[3].value, 3);
   EXPECT_EQ(rows.back().metric, "cases_done");
   EXPECT_EQ(rows.back().value, 2);
