@@ -146,10 +146,17 @@ else
 fi
 bench=(--benchmark_min_time=0.01 --benchmark_repetitions=3)
 [ $mode = quick ] || bench=(--full --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true)
-bench+=(--benchmark_display_aggregates_only=true)
+bench+=(--benchmark_display_aggregates_only=true '--benchmark_filter=-^ratio/')
 [ ! -f "$run/validate.csv" ] || bench+=(--validated "$run/validate.csv")
 step bench "$aneval" bench "${bench[@]}" --run-id "$name" --proc 2 --out "$run/bench.csv" \
   --benchmark_out="$run/bench.json" || true
+if [ $mode = quick ]; then
+  note ratios skipped 0 "the harness beside memcpy and Eigen: --full measures it, or: aneval bench --benchmark_filter=ratio/"
+else
+  # One after the other: a pair belongs together, and whole models take 4 GiB.
+  step ratios "$aneval" bench --benchmark_filter='^ratio/' --benchmark_repetitions=3 --run-id "$name" --proc 4 \
+    --out "$run/bench-ratios.csv" || true
+fi
 
 # One file from the parts of a run that came to its end; the report reads the parts of any other.
 parts=("$run"/validate*.csv "$run"/bench*.csv)

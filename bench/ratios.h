@@ -31,6 +31,8 @@ Yardstick in_native_builds(Yardstick yardstick);
 std::vector<Benchmark> staging_ratios(const SuiteOptions& options);
 std::vector<Benchmark> surface_ratios(const SuiteOptions& options);
 std::vector<Benchmark> emulator_ratios(const SuiteOptions& options);
+std::vector<Benchmark> reference_ratios(const SuiteOptions& options);
+std::vector<Benchmark> overhead_ratios(const SuiteOptions& options);
 
 /// Copies `bytes` between one pair of buffers after the other, as many pairs as given: more than one so that no cache
 /// holds them all.

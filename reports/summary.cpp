@@ -132,7 +132,7 @@ Summary summarise(const ResultSet& set) {
     const std::size_t first = summary.tables.size();
     for (const auto tables :
          {phase_tables, error_tables, gate_tables, defect_tables, special_tables, roof_tables, layer_tables,
-          headroom_tables, slice_tables, host_tables, arithmetic_tables, profile_tables})
+          headroom_tables, slice_tables, host_tables, ratio_tables, arithmetic_tables, profile_tables})
       for (Table& table : tables(series)) add(std::move(table));
     if (set.settings.size() > 1)
       for (std::size_t i = first; i < summary.tables.size(); ++i)

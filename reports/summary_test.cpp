@@ -245,6 +245,30 @@ TEST_F(SummaryTest, ExactProductsStandBesideFp32) {
               HasSubstr("| fixed\\_point | activations | 256x1024x2048 | 1 | 13.0 ms | 1.05 | 1.04 – 1.07 | 25 % |"));
 }
 
+TEST_F(SummaryTest, RatiosStandBesideTheirTargets) {
+  EXPECT_THAT(markdown(), Not(HasSubstr("Held against a yardstick")));
+  const auto ratio = [&](const std::string& item, const char* bound, double target, std::vector<double> repetitions) {
+    const auto put = [&](const char* metric, double value) {
+      Record row = base(metric, value);
+      row.item = item;
+      row.case_text = "ratio=" + item;
+      row.phase = "ratio";
+      set_.add(row);
+    };
+    put("time", 2e6);
+    for (const double value : repetitions) {
+      put("ratio", value);
+      put("ratio_q1", value - 0.1);
+      put("ratio_q3", value + 0.1);
+    }
+    put(bound, target);
+  };
+  ratio("stage/wq", "ratio_at_least", 0.7, {0.8, 0.75, 0.9});
+  ratio("eval/woFwd", "ratio_at_most", 1.25, {1.1, 1.3, 1.2});
+  EXPECT_THAT(markdown(), HasSubstr("| 0.800 | 0.700 – 0.900 | ≥ 0.7 | 3 of 3 |"));
+  EXPECT_THAT(markdown(), HasSubstr("| 1.20 | 1.10 – 1.30 | ≤ 1.25 | 2 of 3 |"));
+}
+
 TEST_F(SummaryTest, SettingsStandApart) {
   Record other = kernel_row("woFwd", "", "eval", "time", 7e6);
   other.run.profile = "h16";

@@ -10,6 +10,11 @@ bool in(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+bool is_kernel_phase(const SeriesKey& key) {
+  return !key.kernel.empty() && key.kernel != "layer" && key.item.empty() &&
+         std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) != kKernelPhases.end();
+}
+
 std::vector<const Entry*> ordered(const SeriesMap& series) {
   std::map<std::pair<std::string, std::string>, std::int64_t> begin;
   for (const auto& [key, values] : series) {

@@ -1,6 +1,7 @@
 // What the tables of a report share: finding series, titles of models and kernels, one table per model.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -16,6 +17,12 @@ namespace aneval::reports {
 inline const std::string kNone = "–";
 
 bool in(std::string_view word, std::initializer_list<std::string_view> words);
+
+/// The phases of a kernel, in the order of their columns.
+inline constexpr std::array<const char*, 7> kKernelPhases = {"compile", "load", "stage_weights", "write_acts",
+                                                             "eval",    "read", "copy"};
+/// Whether it is one of them, of a kernel as a whole.
+bool is_kernel_phase(const SeriesKey& key);
 
 using Entry = std::pair<const SeriesKey, Series>;
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "reports/format.h"
@@ -11,13 +10,6 @@
 
 namespace aneval::reports {
 namespace {
-
-constexpr std::array<const char*, 7> kKernelPhases = {"compile", "load", "stage_weights", "write_acts",
-                                                      "eval",    "read", "copy"};
-bool is_kernel_phase(const SeriesKey& key) {
-  return !key.kernel.empty() && key.kernel != "layer" && key.item.empty() &&
-         std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) != kKernelPhases.end();
-}
 
 /// Which kernels compiled anything in a phase that should not.
 std::string recompile_note(const SeriesMap& series) {
@@ -42,33 +34,6 @@ std::string spread_note(const SeriesMap& series) {
   return fmt::format("Medians of {} to {} samples; the widest interquartile range is {} of its median.", fewest, most,
                      percent(worst)) +
          recompile_note(series);
-}
-
-/// The best median of a host benchmark's metric, over sizes and threads.
-double best(const SeriesMap& series, std::string_view item, std::string_view metric) {
-  double value = 0;
-  for (const auto& [key, values] : series)
-    if (key.phase == "host" && key.item == item && key.metric == metric && !values.values.empty())
-      value = std::max(value, values.median());
-  return value;
-}
-
-/// memcpy from memory: the largest size measured.
-double memory_bandwidth(const SeriesMap& series) {
-  double value = 0;
-  std::size_t longest = 0;
-  std::string largest;
-  for (const auto& [key, values] : series) {
-    if (key.phase != "host" || key.item != "memcpy" || key.metric != "gb_per_s" || values.values.empty()) continue;
-    const std::string bytes = key.case_text.substr(0, key.case_text.find(';'));
-    if (bytes.size() > longest || (bytes.size() == longest && bytes > largest)) {
-      longest = bytes.size();
-      largest = bytes;
-      value = 0;
-    }
-    if (bytes == largest) value = std::max(value, values.median());
-  }
-  return value;
 }
 
 }  // namespace
@@ -214,45 +179,6 @@ std::vector<Table> host_tables(const SeriesMap& series) {
                           cell(find(series, key, "gb_per_s"), number3), cell(find(series, key, "tflops"), number3)});
   }
   return table.rows.empty() ? std::vector<Table>() : std::vector<Table>{table};
-}
-
-std::vector<Table> roof_tables(const SeriesMap& series) {
-  const double bandwidth = memory_bandwidth(series), peak = best(series, "fma_peak", "tflops");
-  if (bandwidth == 0 && peak == 0) return {};
-  Table table{.title = "The slowest of each phase against this machine"};
-  table.columns = {"phase", "kernel", "time", "GB/s", "share of memcpy", "TFLOP/s", "share of FMA peak"};
-  double slowest = 0;
-  std::string slowest_name;
-  for (const char* phase : kKernelPhases) {
-    const SeriesKey* worst = nullptr;
-    double worst_ns = 0;
-    for (const auto& [key, values] : series) {
-      if (key.metric != "time" || key.phase != phase || !is_kernel_phase(key) || values.values.empty()) continue;
-      if (const double ns = values.median(); ns > worst_ns) {
-        worst = &key;
-        worst_ns = ns;
-      }
-    }
-    if (worst == nullptr) continue;
-    const Series *moved = find(series, *worst, "gb_per_s"), *flops = find(series, *worst, "tflops");
-    const auto share = [](const Series* value, double roof) {
-      return value == nullptr || roof == 0 ? kNone : percent(value->median() / roof);
-    };
-    const std::string name = kernel_title(*worst) + " " + model_title(*worst);
-    table.rows.push_back({phase, name, time_text(worst_ns), cell(moved, number3), share(moved, bandwidth),
-                          cell(flops, number3), share(flops, peak)});
-    // Compiling and loading happen once; the others in every step of a training run.
-    if (!in(phase, {"compile", "load"}) && worst_ns > slowest) {
-      slowest = worst_ns;
-      slowest_name = fmt::format("{} of {}", phase, name);
-    }
-  }
-  if (table.rows.empty()) return {};
-  table.note = fmt::format(
-      "Slowest phase of a step: {}, {}. Roofs measured in this run: memcpy from memory {} GB/s (read + written), fused "
-      "multiply-adds {} TFLOP/s (fp32, all threads). Shares above 100 % of memcpy are data in cache.",
-      slowest_name, time_text(slowest), number3(bandwidth), number3(peak));
-  return {table};
 }
 
 }  // namespace aneval::reports

@@ -34,8 +34,10 @@ std::vector<Table> special_tables(const SeriesMap& series);
 std::vector<Table> profile_tables(const SeriesMap& series);
 /// The emulator's exact products against fp32; empty when they were not measured.
 std::vector<Table> arithmetic_tables(const SeriesMap& series);
-/// The slowest kernel of every phase against memcpy and the peak of fused multiply-adds; empty when the host was not
-/// measured.
+/// What was held against a yardstick, with targets; empty when nothing was.
+std::vector<Table> ratio_tables(const SeriesMap& series);
+/// The slowest kernel of every phase against memcpy and the peak of fused multiply-adds, and every kernel's shares;
+/// empty when the host was not measured.
 std::vector<Table> roof_tables(const SeriesMap& series);
 
 // Of all settings, side by side:
