@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <string>
@@ -31,7 +32,7 @@ class Source {
   }
   Tensor tensor(std::int64_t rows, std::int64_t cols) {
     Tensor result({rows, cols});
-    result.data = floats(rows * cols);
+    std::ranges::copy(floats(rows * cols), result.data.begin());
     return result;
   }
 
@@ -186,7 +187,7 @@ TEST(Staging, ScaledWeightsAreRoundedOnce) {
     const PackedLayout layout = PackedLayout::along_channels({slot}, {{"y", {1, 1, 1}, {1, 1, 1}}});
     NamedTensors weights;
     weights["w"].shape = {1, n};
-    weights["w"].data = values;
+    weights["w"].data.assign(values.begin(), values.end());
     const auto surface = poisoned(layout.input_bytes());
     stage_weights(layout, weights, *surface);
     const std::vector<half_t> got = contents(*surface);

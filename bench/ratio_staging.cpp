@@ -160,6 +160,15 @@ Subject against_one_thread(const Job& job, ThreadPool* pool) {
   return subject;
 }
 
+Subject against_another_width(const Job& job, const Job& other) {
+  const auto model = std::make_shared<Model>(job, 1), usual = std::make_shared<Model>(other, 1);
+  Subject subject;
+  subject.run = [model] { model->stage(nullptr); };
+  subject.yardstick = [usual] { usual->stage(nullptr); };
+  subject.work = staging_work(model->elements());
+  return subject;
+}
+
 /// Restaging after an optimizer step: all layers, on the threads that there are.
 Subject one_pass_against_two(const Job& job, std::int64_t layers, ThreadPool* pool) {
   const auto model = std::make_shared<Model>(job, layers);
@@ -203,9 +212,9 @@ std::vector<Benchmark> staging_ratios(const SuiteOptions& options) {
                          one_slot("w1", true, f, d, 2 * s + 3 * f), one_slot("wo", true, d, q, s + d)})
     add(job, "transposed", 0.7);
   // Rows of the surface 8192 bytes apart: all of a column's lines fall into few sets of a cache.
-  Job power = one_slot("wq", true, q, d, 2 * q);
-  power.name = "wq_width=" + std::to_string(2 * q);
-  add(power, "transposed", 0.7);
+  const Job wq = one_slot("wq", true, q, d, s + q + 2 * k), power = one_slot("wq", true, q, d, 2 * q);
+  benchmarks.push_back(ratio_benchmark("stage/power_of_two/wq", at_least(0.7, "rows of sdpaFwd's width"),
+                                       [wq, power] { return against_another_width(power, wq); }));
   const Job layer = whole_layer(shape);
   benchmarks.push_back(ratio_benchmark("stage/layer/layers=2", at_least(0.75, "memcpy of 3 bytes per element"),
                                        [layer] { return against_memcpy(layer, 2); }));
@@ -213,7 +222,6 @@ std::vector<Benchmark> staging_ratios(const SuiteOptions& options) {
                                        [layer] { return against_the_seed(layer); }));
   const std::string model = "/model/layers=" + std::to_string(shape.layers);
   ThreadPool* pool = options.cases ? options.cases->options().pool : nullptr;
-  const Job wq = one_slot("wq", true, q, d, s + q + 2 * k);
   benchmarks.push_back(ratio_benchmark("stage/threads/wq", at_least(1.5, "one thread"),
                                        [wq, pool] { return against_one_thread(wq, pool); }));
   benchmarks.push_back(

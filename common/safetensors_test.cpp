@@ -36,7 +36,7 @@ std::string error_in_header(std::string_view header, std::string_view data = {})
   return error_in(file_of(header, data));
 }
 
-Tensor tensor(std::vector<std::int64_t> shape, std::vector<float> data) {
+Tensor tensor(std::vector<std::int64_t> shape, Floats data) {
   Tensor result(std::move(shape));
   result.data = std::move(data);
   return result;

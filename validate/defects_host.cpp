@@ -40,7 +40,7 @@ void silu_without_slope(const CpuCall& call) {
 void reduce_without_last_head(const CpuCall& call) {
   const Tensor& full = *call.in.at(0);
   const auto kv = call.output(0, {call.shape.kv_dim(), full.cols()});
-  std::vector<float> fewer = full.data;
+  Floats fewer = full.data;
   const std::int64_t head = call.shape.head_dim * full.cols();
   std::fill(fewer.end() - head, fewer.end(), 0.0F);
   ane::reduce_kv(call.shape, call.head_map, fewer, kv);

@@ -73,7 +73,8 @@ std::vector<float> run(const std::string& profile, const std::string& parameters
                        const StoredTensors& inputs) {
   const std::string text = "program(1.3)\n{\n  func main<ios18>(" + parameters + ") {\n" + body + "  } -> (y);\n}\n";
   const mil::Program program = mil::parse(text, "reading.mil");
-  return emulator::run_program(program, {}, inputs, emulator::find_profile(profile), nullptr).at("y").data;
+  const Tensor y = emulator::run_program(program, {}, inputs, emulator::find_profile(profile), nullptr).at("y");
+  return {y.data.begin(), y.data.end()};
 }
 
 /// The same dot product in every element of [m, n]: small results take other ways through a matmul than large ones.

@@ -77,7 +77,7 @@ TEST(Widen, TakesHalfAndRefusesOtherTypes) {
   StoredTensor stored{"F16", {2}, std::vector<std::byte>(4)};
   const ane::half_t bits[2] = {ane::to_half(1.5F), ane::to_half(-2.0F)};
   std::memcpy(stored.bytes.data(), bits, 4);
-  EXPECT_EQ(widen("w", stored, "file").data, (std::vector<float>{1.5F, -2.0F}));
+  EXPECT_EQ(widen("w", stored, "file").data, (Floats{1.5F, -2.0F}));
   stored.dtype = "BF16";
   try {
     (void)widen("w", stored, "file");

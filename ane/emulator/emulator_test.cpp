@@ -29,7 +29,8 @@ std::string program_text(const std::string& parameters, const std::string& body)
 std::vector<float> run(const std::string& parameters, const std::string& body, const StoredTensors& inputs,
                        ThreadPool* pool = nullptr) {
   const mil::Program program = mil::parse(program_text(parameters, body), "test.mil");
-  return run_program(program, {}, inputs, find_profile("ieee"), pool).at("y").data;
+  const Tensor y = run_program(program, {}, inputs, find_profile("ieee"), pool).at("y");
+  return {y.data.begin(), y.data.end()};
 }
 
 const char* kFlags =

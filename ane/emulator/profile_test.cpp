@@ -30,7 +30,8 @@ std::vector<float> run(const std::string& profile, const std::string& parameters
                        const StoredTensors& inputs) {
   const mil::Program program =
       mil::parse("program(1.3)\n{\n  func main<ios18>(" + parameters + ") {\n" + body + "  } -> (y);\n}\n", "test.mil");
-  return run_program(program, {}, inputs, find_profile(profile), nullptr).at("y").data;
+  const Tensor y = run_program(program, {}, inputs, find_profile(profile), nullptr).at("y");
+  return {y.data.begin(), y.data.end()};
 }
 
 std::string vector_type(std::size_t n) { return "tensor<fp16, [" + std::to_string(n) + "]>"; }
