@@ -1,8 +1,8 @@
 // fp32 matrices to transposed fp16 in one pass, through Highway with run-time dispatch.
 //
-//            32 rows                                                a surface's rows, `stride` apart
-//   source  | block n   | block n+1 | ...   -> scratch, 32 x 64  -> | 32 halves of column c     |
-//             64 columns                       halves, twice        | 32 halves of column c + 1 | ...
+//            64 rows                                                a surface's rows, `stride` apart
+//   source  | block n   | block n+1 | ...   -> scratch, 64 x 64  -> | 64 halves of column c     |
+//             64 columns                       halves, twice        | 64 halves of column c + 1 | ...
 //
 // Three things make it run at the speed of memory (`aneval bench --benchmark_filter=ratio/stage`):
 // * The scratch is filled row by row and read in tiles of eight columns. Reading columns of the source directly would
@@ -13,7 +13,8 @@
 // * Whole lines of the surface are stored past the caches (where aligned): nobody reads them before the engine does,
 //   and a line that is fully overwritten need not be fetched first.
 // Without the second, weights from memory take 1.7 times as long, without the third 1.8 times. The sizes were the
-// fastest of those tried: 32 to 256 rows, 64 to 1024 columns, 1 to 4 blocks ahead.
+// fastest of those tried: 32 to 256 rows, 16 to 1024 columns, 1 to 8 blocks ahead. With 32 rows, single lines instead
+// of pairs, it depends on the surface's width whether memory keeps up: 1.3 times as long at 4352 halves, not at 4416.
 #include <algorithm>
 #include <cstddef>
 
@@ -28,7 +29,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace aneval::ane::HWY_NAMESPACE {
 
-constexpr std::int64_t kRows = 32, kColumns = 64, kBlocksAhead = 4;
+constexpr std::int64_t kRows = 64, kColumns = 64, kBlocksAhead = 2;
 constexpr std::int64_t kLineHalves = 32, kLineFloats = 16;
 
 /// What is made of a source: its transpose, and if `rows` is set its rows as well.
