@@ -1,6 +1,7 @@
 // Staging of weights against memcpy of the bytes it moves (it reads 4 and writes 2 per element: a copy of 3), and
 // against the way of the training code that this grew from.
 #include <algorithm>
+#include <cstring>
 
 #include "ane/kernels/kernel.h"
 #include "ane/staging.h"
@@ -160,6 +161,22 @@ Subject against_one_thread(const Job& job, ThreadPool* pool) {
   return subject;
 }
 
+/// Both between the same buffers, in as many parts as there are threads.
+Subject memcpy_on_threads(std::int64_t bytes, ThreadPool* pool) {
+  const auto from = std::make_shared<std::vector<char>>(static_cast<std::size_t>(bytes), 'a');
+  const auto to = std::make_shared<std::vector<char>>(from->size(), 'b');
+  const std::int64_t threads = pool != nullptr ? pool->threads() : 1;
+  const auto copy = [from, to, bytes, part = (bytes + threads - 1) / threads](ThreadPool* used) {
+    parallel_for(used, bytes, part, [&](std::int64_t begin, std::int64_t end) {
+      std::memcpy(to->data() + begin, from->data() + begin, static_cast<std::size_t>(end - begin));
+    });
+  };
+  Subject subject;
+  subject.run = [copy, pool] { copy(pool); };
+  subject.yardstick = [copy] { copy(nullptr); };
+  return subject;
+}
+
 Subject against_another_width(const Job& job, const Job& other) {
   const auto model = std::make_shared<Model>(job, 1), usual = std::make_shared<Model>(other, 1);
   Subject subject;
@@ -224,6 +241,10 @@ std::vector<Benchmark> staging_ratios(const SuiteOptions& options) {
   ThreadPool* pool = options.cases ? options.cases->options().pool : nullptr;
   benchmarks.push_back(ratio_benchmark("stage/threads/wq", at_least(1.5, "one thread"),
                                        [wq, pool] { return against_one_thread(wq, pool); }));
+  // What more threads give at all: where two are one core's, staging cannot gain more than memcpy does.
+  const std::int64_t bytes = 3 * q * d;
+  benchmarks.push_back(ratio_benchmark("stage/threads/memcpy", beside("one thread"),
+                                       [bytes, pool] { return memcpy_on_threads(bytes, pool); }));
   benchmarks.push_back(
       ratio_benchmark("restage" + model, beside("forward and backward slots apart"),
                       [layer, shape, pool] { return one_pass_against_two(layer, shape.layers, pool); }));

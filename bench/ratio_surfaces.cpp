@@ -96,9 +96,9 @@ std::vector<Benchmark> surface_ratios(const SuiteOptions& options) {
   std::vector<Benchmark> benchmarks;
   for (const char* kernel : {"sdpaFwd", "ffnFused", "sdpaBwd1"}) {
     const std::string name = kernel;
-    benchmarks.push_back(ratio_benchmark("write/" + name, at_least(0.85, "memcpy of 3 bytes per element"),
+    benchmarks.push_back(ratio_benchmark("write/" + name, at_least(0.8, "memcpy of 3 bytes per element"),
                                          [shape, name] { return write(shape, name); }));
-    benchmarks.push_back(ratio_benchmark("read/" + name, at_least(0.9, "memcpy of 3 bytes per element"),
+    benchmarks.push_back(ratio_benchmark("read/" + name, at_least(0.8, "memcpy of 3 bytes per element"),
                                          [shape, name] { return read(shape, name); }));
   }
   // Rows of 512 bytes: memcpy itself, row by row, reaches 0.75.
