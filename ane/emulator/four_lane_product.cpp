@@ -114,6 +114,12 @@ namespace {
 
 HWY_EXPORT(Multiply);
 
+/// Called from this namespace: where only one target is compiled (a CPU whose best one is known beforehand) the call
+/// names the target's namespace, and there is one of copy_rows-inl.h outside as well.
+void multiply(const Matrix& x, const Matrix& y, Scratch& scratch, float* sums) {
+  HWY_DYNAMIC_DISPATCH(Multiply)(x, y, scratch, sums);
+}
+
 /// Memory is kept from call to call: a training step repeats the same products thousands of times.
 Scratch& scratch_of_this_thread() {
   thread_local Scratch scratch;
@@ -152,8 +158,7 @@ void four_lane_product(const TensorView<const float>& x, const TensorView<const 
       const Matrix right = {y.matrix(batch), k, n, y.strides[last - 1], y.strides[last]};
       const std::int64_t rows = std::min(kRows, m - row), columns = std::min(kColumns, n - column);
       auto* sums = scratch.sums.room<float>(kRows * kColumns);
-      HWY_DYNAMIC_DISPATCH(Multiply)
-      (left.block(row, 0, kRows, k), right.block(0, column, k, kColumns), scratch, sums);
+      multiply(left.block(row, 0, kRows, k), right.block(0, column, k, kColumns), scratch, sums);
       for (std::int64_t r = 0; r < rows; ++r)
         finish(sums + r * kColumns, columns, bias != nullptr ? bias->data[(row + r) * bias->strides[0]] : 0.0F,
                out.matrix(batch) + (row + r) * out_step + column);
