@@ -28,7 +28,7 @@ preset=${ANEVAL_PRESET:-release}
 
 install_debian() {
   local wanted=(g++ cmake ninja-build git libbenchmark-dev libgtest-dev libgmock-dev libeigen3-dev libhwy-dev libfccp-dev
-    nlohmann-json3-dev libfmt-dev libcli11-dev libfast-float-dev libxxhash-dev)
+    nlohmann-json3-dev libfmt-dev libcli11-dev libfast-float-dev libxxhash-dev gobjc)
   # The independent oracle of the reference; tests that need it are reported as skipped without it.
   [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy)
   local missing=() package

@@ -1,5 +1,7 @@
 #include "ane/compiled_kernel.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -53,8 +55,12 @@ bool CompiledKernel::has_weights() const {
 }
 
 ProgramSource CompiledKernel::source() const {
-  return {name, program.text, program.weights, static_cast<std::size_t>(layout.input_bytes()),
-          static_cast<std::size_t>(layout.output_bytes())};
+  return {name,
+          program.text,
+          program.weights,
+          static_cast<std::size_t>(layout.input_bytes()),
+          static_cast<std::size_t>(layout.output_bytes()),
+          fmt::format("{}, S {}", config.shape.name, config.shape.seq)};
 }
 
 WeightFiles read_weight_files(const mil::Program& program, const std::filesystem::path& folder) {

@@ -12,6 +12,8 @@
 
 #include "ane/surface.h"
 #include "ane/weight_blob.h"
+#include "common/error.h"
+#include "common/record.h"
 
 namespace aneval::ane {
 
@@ -22,12 +24,27 @@ struct DeviceInfo {
   std::string profile;  // numerics profile; empty on hardware
 };
 
-/// What a program is made from. `name` appears in errors only.
+/// What a device refused to do: a result of the kernel, with the status that its row gets (exit code 3).
+class DeviceError : public Error {
+ public:
+  DeviceError(Status status, std::string subject, std::string reason, std::string remedy)
+      : Error(ExitCode::refused, std::move(subject), std::move(reason), std::move(remedy)), status_(status) {}
+  Status status() const { return status_; }
+
+ private:
+  Status status_;
+};
+
+/// What a program is made from. `name` and `shape` appear in errors only.
 struct ProgramSource {
   std::string name;
   std::string mil;
   WeightFiles weights;
   std::size_t input_bytes = 0, output_bytes = 0;
+  std::string shape = {};  // "Qwen3-0.6B, S 256"
+
+  /// "sdpaFwd (Qwen3-0.6B, S 256)".
+  std::string label() const { return shape.empty() ? name : name + " (" + shape + ")"; }
 };
 
 /// Counts since the device was made. Attempts include failures, because a failed compile uses up Apple's budget too.
@@ -68,6 +85,8 @@ class Request {
   const std::shared_ptr<Surface>& input() const { return input_; }
   const std::shared_ptr<Surface>& output() const { return output_; }
   const std::shared_ptr<Executable>& executable() const { return executable_; }
+  /// What the engine's own clock says of the last evaluation; nothing where there is no such clock.
+  virtual std::optional<std::int64_t> hardware_nanoseconds() const { return std::nullopt; }
 
  protected:
   Request(std::shared_ptr<Executable> executable, std::shared_ptr<Surface> input, std::shared_ptr<Surface> output)

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "ane/device.h"
 #include "common/statistics.h"
 #include "common/stopwatch.h"
 
@@ -122,7 +123,9 @@ void Measurement::add_ratio_rows(std::span<const Series> series, const Record& b
 }
 
 void Measurement::fail(const Error& error) {
-  status_ = error.code() == ExitCode::check_failed ? Status::wrong_result
+  const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
+  status_ = device != nullptr                        ? device->status()
+            : error.code() == ExitCode::check_failed ? Status::wrong_result
             : benchmark_.row.phase == "compile"    ? Status::compile_error
                                                    : Status::run_error;
   reason_ = error.what();

@@ -7,6 +7,8 @@ target_compile_features(aneval_options INTERFACE cxx_std_20)
 target_include_directories(aneval_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(aneval_options INTERFACE EIGEN_DONT_PARALLELIZE)
 target_compile_options(aneval_options INTERFACE -ffp-contract=off)
+# Position-independent code keeps its inlining: nobody replaces our functions at run time.
+target_compile_options(aneval_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
 target_link_libraries(aneval_options INTERFACE Threads::Threads)
 if(ANEVAL_NATIVE)
   target_compile_options(aneval_options INTERFACE -march=native)
