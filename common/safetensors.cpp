@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 
 #include "common/error.h"
@@ -105,7 +106,7 @@ Entry read_entry(const std::string& name, const Json& json, std::uint64_t data_b
   if (known == kDtypes.end())
     throw input_error(subject,
                       fmt::format("unknown dtype {}", dtype.dump(-1, ' ', true, Json::error_handler_t::replace)),
-                      "convert it to F32 or F16");
+                      "convert it to F32, F16 or BF16");
   entry.tensor.dtype = known->name;
 
   const Json& shape = member("shape");
@@ -140,6 +141,24 @@ void read_metadata(const Json& json, const std::string& name, FileMetadata* meta
   if (!json.is_object() || !std::all_of(json.begin(), json.end(), is_text))
     throw broken(name, "its metadata are no map of texts");
   if (metadata != nullptr) *metadata = json.get<FileMetadata>();
+}
+
+/// A tensor on its way into a file; refers to name, shape and bytes.
+struct Written {
+  std::string_view name, dtype;
+  const std::vector<std::int64_t>* shape;
+  std::span<const std::byte> bytes;
+  std::uint64_t element_bytes;
+};
+
+Written written(std::string_view name, std::string_view dtype, const std::vector<std::int64_t>& shape,
+                std::span<const std::byte> bytes) {
+  const auto known = std::ranges::find(kDtypes, dtype, &Dtype::name);
+  const bool negative = std::ranges::any_of(shape, [](std::int64_t dim) { return dim < 0; });
+  if (name == kMetadata || negative || known == kDtypes.end() || byte_count(shape, known->bytes) != bytes.size())
+    throw std::logic_error(fmt::format("write_safetensors: tensor '{}' of type {} and shape {} with {} bytes", name,
+                                       dtype, shape_text(shape), bytes.size()));
+  return {name, dtype, &shape, bytes, known->bytes};
 }
 
 }  // namespace
@@ -189,21 +208,25 @@ void write_safetensors(const std::filesystem::path& file, const NamedTensors& te
   write_safetensors(file, references, {});
 }
 
-void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors,
-                       const FileMetadata& metadata) {
+void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors, const FileMetadata& metadata,
+                       const StoredTensors& others) {
+  std::vector<Written> all;
+  for (const auto& [name, tensor] : tensors)
+    all.push_back(written(name, "F32", tensor->shape, std::as_bytes(std::span(tensor->data))));
+  for (const auto& [name, tensor] : others) all.push_back(written(name, tensor.dtype, tensor.shape, tensor.bytes));
+  std::ranges::stable_sort(all, [](const Written& a, const Written& b) {
+    return std::pair(b.element_bytes, a.name) < std::pair(a.element_bytes, b.name);
+  });
   Json header = Json::object();
   if (!metadata.empty()) header[kMetadata] = metadata;
   std::uint64_t offset = 0;
-  for (const auto& [name, reference] : tensors) {
-    const Tensor& tensor = *reference;
-    const auto bytes = byte_count(tensor.shape, sizeof(float));
-    const bool negative =
-        std::any_of(tensor.shape.begin(), tensor.shape.end(), [](std::int64_t dim) { return dim < 0; });
-    if (name == kMetadata || negative || bytes != tensor.data.size() * sizeof(float))
-      throw std::logic_error(fmt::format("write_safetensors: tensor '{}' of shape {} with {} values", name,
-                                         shape_text(tensor.shape), tensor.data.size()));
-    header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *bytes}}};
-    offset += *bytes;
+  for (const Written& tensor : all) {
+    if (header.contains(tensor.name))
+      throw std::logic_error(fmt::format("write_safetensors: tensor '{}' occurs twice", tensor.name));
+    const std::uint64_t end = offset + tensor.bytes.size();
+    header[std::string(tensor.name)] = {
+        {"dtype", tensor.dtype}, {"shape", *tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
   std::string text = header.dump();
   // Spaces after the header align the data, so that a reader may map the file.
@@ -212,13 +235,8 @@ void write_safetensors(const std::filesystem::path& file, const TensorReferences
   std::vector<std::byte> content(sizeof header_bytes + header_bytes + offset);
   std::memcpy(content.data(), &header_bytes, sizeof header_bytes);
   std::memcpy(content.data() + sizeof header_bytes, text.data(), text.size());
-  std::byte* position = content.data() + sizeof header_bytes + header_bytes;
-  for (const auto& [name, reference] : tensors) {
-    const Tensor& tensor = *reference;
-    if (tensor.data.empty()) continue;
-    std::memcpy(position, tensor.data.data(), tensor.data.size() * sizeof(float));
-    position += tensor.data.size() * sizeof(float);
-  }
+  auto position = content.begin() + static_cast<std::ptrdiff_t>(sizeof header_bytes + header_bytes);
+  for (const Written& tensor : all) position = std::ranges::copy(tensor.bytes, position).out;
   write_file(file, content);
 }
 

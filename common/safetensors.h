@@ -32,9 +32,10 @@ StoredTensors read_safetensors(const std::filesystem::path& file, FileMetadata* 
 StoredTensors parse_safetensors(std::vector<std::byte> content, const std::string& name,
                                 FileMetadata* metadata = nullptr);
 
-/// F32 tensors, names in order, atomically. Throws std::logic_error when a shape and its data disagree.
+/// F32 tensors, and `others` of any type, atomically: wider types first (so that all lie aligned), else names in order.
+/// Throws std::logic_error when a shape and its data disagree, or a name occurs twice.
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors);
-void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors,
-                       const FileMetadata& metadata);
+void write_safetensors(const std::filesystem::path& file, const TensorReferences& tensors, const FileMetadata& metadata,
+                       const StoredTensors& others = {});
 
 }  // namespace aneval

@@ -71,6 +71,23 @@ TEST(Safetensors, WritesTheDocumentedBytes) {
   EXPECT_EQ(read_file(folder / "a"), file_of(header + padding, std::string_view("\0\0\x80\x3f\0\0\0\x40", 8)));
 }
 
+TEST(Safetensors, WritesOtherTypesWiderOnesFirst) {
+  const TemporaryFolder folder;
+  const Tensor narrow = tensor({1}, {2});
+  const StoredTensor wide{"I64", {1, 2}, std::vector<std::byte>(16, std::byte{3})};
+  const StoredTensor bytes{"U8", {3}, std::vector<std::byte>(3, std::byte{4})};
+  write_safetensors(folder / "a", {{"m", &narrow}}, {{"k", "v"}}, {{"z", wide}, {"a", bytes}});
+  const std::string header =
+      R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[20,23],"dtype":"U8","shape":[3]},)"
+      R"("m":{"data_offsets":[16,20],"dtype":"F32","shape":[1]},"z":{"data_offsets":[0,16],"dtype":"I64","shape":[1,2]}})";
+  const std::string padding((8 - header.size() % 8) % 8, ' ');
+  EXPECT_EQ(read_file(folder / "a"),
+            file_of(header + padding, std::string(16, '\3') + std::string("\0\0\0\x40", 4) + std::string(3, '\4')));
+  EXPECT_THROW(write_safetensors(folder / "a", {{"z", &narrow}}, {}, {{"z", wide}}), std::logic_error);
+  EXPECT_THROW(write_safetensors(folder / "a", {}, {}, {{"z", {"I64", {3}, wide.bytes}}}), std::logic_error);
+  EXPECT_THROW(write_safetensors(folder / "a", {}, {}, {{"z", {"I65", {2}, wide.bytes}}}), std::logic_error);
+}
+
 TEST(Safetensors, ReadsOtherTypesAndSkipsMetadata) {
   const auto read = parse_safetensors(file_of(R"({"__metadata__":{"format":"pt"},)"
                                               R"("half":{"dtype":"F16","shape":[2],"data_offsets":[8,12]},)"
