@@ -21,6 +21,10 @@ ModelShape DeviceOptions::shape() const {
   return shape;
 }
 
+std::optional<ModelShape> DeviceOptions::named_shape() const {
+  return model.empty() ? std::nullopt : std::optional(shape());
+}
+
 std::vector<ModelShape> DeviceOptions::shapes(bool all) const {
   if (!all || !model.empty()) return {shape()};
   std::vector<ModelShape> shapes;

@@ -36,7 +36,9 @@ struct DeviceOptions {
   std::optional<std::int64_t> seq, compile_limit;
   int threads = 0;
 
-  /// The model's shape with --seq applied; kDefaultModel when none was given.
+  /// What --model names, with --seq applied; nothing when it was not given.
+  std::optional<ModelShape> named_shape() const;
+  /// The same; kDefaultModel when none was given.
   ModelShape shape() const;
   /// That one shape, or all presets with --seq applied when `all` is asked for and no model was given.
   std::vector<ModelShape> shapes(bool all) const;

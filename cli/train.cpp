@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/files.h"
 #include "train/grammar.h"
+#include "validate/load_weights.h"
 #include "validate/weights.h"
 
 namespace aneval::cli {
@@ -48,23 +49,24 @@ void check_arguments(const TrainOptions& o) {
   require(o.runs.controls != 1, "--controls", "one has no spread", "give at least 2, or 0 for no verdict");
 }
 
-reference::Model read_model(const TrainOptions& o) {
+validate::Weights read_model(const TrainOptions& o) {
   const bool small = o.device.model.empty() && o.weights.empty();
-  ModelShape shape = small ? parse_model_shape(kSmallModel, "the small model") : o.device.shape();
   if (!o.weights.empty()) {
-    reference::Model model = validate::load_weights(o.weights, shape);
+    validate::Weights weights = validate::load_weights(o.weights, o.device.named_shape());
+    reference::Model& model = weights.model;
     if (o.layers && *o.layers > model.shape.layers)
       throw input_error("--layers", fmt::format("the weights have {} layers", model.shape.layers), "give fewer");
     model.shape.layers = o.layers.value_or(model.shape.layers);
     model.layers.resize(static_cast<std::size_t>(model.shape.layers));
     model.shape.seq = o.device.seq.value_or(model.shape.seq);
     check_shape(model.shape, "--seq");
-    return model;
+    return weights;
   }
+  ModelShape shape = small ? parse_model_shape(kSmallModel, "the small model") : o.device.shape();
   shape.seq = o.device.seq.value_or(shape.seq);
   shape.layers = o.layers.value_or(shape.layers);
   check_shape(shape, "--seq, --layers");
-  return validate::random_model(shape, o.device.seed);
+  return {validate::random_model(shape, o.device.seed), {}, shape.vocab, {}};
 }
 
 train::TokenIds read_tokens(const TrainOptions& o, std::int64_t vocab) {
@@ -77,12 +79,12 @@ train::TokenIds read_tokens(const TrainOptions& o, std::int64_t vocab) {
 
 train::Experiment experiment_of(const TrainOptions& o) {
   train::Experiment experiment;
-  reference::Model model = read_model(o);
-  experiment.vocab = model.shape.vocab;
+  validate::Weights weights = read_model(o);
+  experiment.vocab = weights.vocab;
   const train::TokenIds tokens = read_tokens(o, experiment.vocab);
   experiment.ids = train::occurring_ids(tokens);
   experiment.tokens = train::compact_tokens(tokens, experiment.ids);
-  experiment.model = train::compact_model(std::move(model), experiment.ids);
+  experiment.model = train::compact_model(std::move(weights.model), validate::rows_of_tokens(weights, experiment.ids));
   experiment.settings = o.settings;
   experiment.settings.seed = o.device.seed;
   experiment.look_every = o.look_every;
@@ -149,7 +151,8 @@ void add_train(CLI::App& app, Action& action) {
   command->add_option("--token-bits", o.token_bits, "width of the ids in --data: 16, or 32 for large vocabularies")
       ->check(CLI::IsMember({16, 32}));
   command->add_option("--tokenizer", o.tokenizer, "llama2.c tokenizer for the text (without: byte by byte)");
-  command->add_option("--weights", o.weights, "start from these weights (llama2.c or safetensors)");
+  command->add_option("--weights", o.weights,
+                      "start from these weights: llama2.c, safetensors or a Hugging Face folder");
   command->add_option("--out", o.out, "folder for results.csv and checkpoints")->capture_default_str();
   command->add_option("--checkpoint", o.checkpoint,
                       "file of the device's run, instead of checkpoint.safetensors in --out");

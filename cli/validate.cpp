@@ -243,7 +243,7 @@ void add_validate(CLI::App& app, Action& action) {
       "small shapes and Qwen3-0.6B; exact, random and structured data, gradients of 1 and 1e-3 (default)");
   command->add_flag("--full", options->full, "all presets, amplitudes, gradient scales and kinds of data");
   command->add_option("--weights", options->settings.weights,
-                      "llama2.c checkpoint or safetensors: judge on real activations");
+                      "llama2.c, safetensors or a Hugging Face folder: judge on real activations");
   command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer");
   command->add_option("--text", options->settings.text, "what the model reads");
   command->add_flag("--random-init", options->settings.random_init,

@@ -8,6 +8,7 @@
 #include "common/csv.h"
 #include "common/error.h"
 #include "reference/llama2c.h"
+#include "validate/load_weights.h"
 #include "validate/rows.h"
 #include "validate/weights.h"
 
@@ -134,12 +135,11 @@ void CaseRunner::load_model() {
     tokens_ = validate::random_tokens(model_->shape, settings_.device.seed);
     return;
   }
-  const bool foreign = std::filesystem::path(settings_.weights).extension() == ".safetensors";
-  if (foreign && settings_.device.model.empty())
-    throw input_error("--weights " + settings_.weights, "a safetensors file does not tell its model",
-                      "give --model FILE.json as well");
-  model_ = validate::load_weights(settings_.weights, foreign ? settings_.device.shape() : ModelShape{});
-  tokens_ = reference::Tokenizer::read(settings_.tokenizer, model_->shape.vocab).encode(settings_.text);
+  validate::Weights weights = validate::load_weights(settings_.weights, settings_.device.named_shape());
+  weights.model.shape.seq = settings_.device.seq.value_or(weights.model.shape.seq);
+  tokens_ = validate::rows_of_tokens(
+      weights, reference::Tokenizer::read(settings_.tokenizer, weights.vocab).encode(settings_.text));
+  model_ = std::move(weights.model);
 }
 
 const std::vector<std::int32_t>& CaseRunner::tokens() {

@@ -8,12 +8,13 @@
 #include "common/hash.h"
 #include "common/names.h"
 #include "common/safetensors.h"
+#include "validate/weight_collector.h"
 #include "validate/weights.h"
 
 namespace aneval::train {
 namespace {
 
-constexpr std::string_view kFirst = "adam.first.", kSecond = "adam.second.", kIds = "vocabulary_ids";
+constexpr std::string_view kFirst = "adam.first.", kSecond = "adam.second.";
 constexpr std::string_view kChecksum = "checksum", kVersion = "aneval_checkpoint";
 
 /// Of names, shapes, elements and all metadata but itself.
@@ -87,7 +88,7 @@ void write_checkpoint(const std::filesystem::path& file, const TrainState& state
                       const std::string& settings) {
   Tensor id_tensor({static_cast<std::int64_t>(ids.size())});
   for (std::size_t i = 0; i < ids.size(); ++i) id_tensor.data[i] = static_cast<float>(ids[i]);
-  TensorReferences tensors = {{std::string(kIds), &id_tensor}};
+  TensorReferences tensors = {{std::string(validate::kVocabularyIds), &id_tensor}};
   const auto add = [&](std::string_view prefix, const Parameters& parameters) {
     for (const NamedConstTensor& named : tensors_of(parameters))
       tensors.emplace(std::string(prefix) + named.name, named.tensor);
@@ -130,9 +131,10 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   take(tensors, "", state.weights, file);
   take(tensors, kFirst, state.moments.first, file);
   take(tensors, kSecond, state.moments.second, file);
-  for (const float id : validate::require_tensor(tensors, std::string(kIds), {state.shape.vocab}, file).data)
+  for (const float id :
+       validate::require_tensor(tensors, std::string(validate::kVocabularyIds), {state.shape.vocab}, file).data)
     checkpoint.ids.push_back(static_cast<std::int32_t>(id));
-  tensors.erase(std::string(kIds));
+  tensors.erase(std::string(validate::kVocabularyIds));
   if (!tensors.empty())
     throw input_error(file, "tensor '" + tensors.begin()->first + "' belongs to no model of its shape",
                       "take another checkpoint");

@@ -10,6 +10,7 @@
 #include "common/safetensors.h"
 #include "common/test_support.h"
 #include "train/test_support.h"
+#include "validate/load_weights.h"
 
 namespace aneval::train {
 namespace {
@@ -75,8 +76,18 @@ TEST_F(CheckpointTest, ReadsOnAnotherBackend) {
 
 TEST_F(CheckpointTest, IsReadAsWeights) {
   const TrainState state = trained(*backend_, 1, TrainState::of(small_model(small_shape())));
-  const reference::Model model = validate::load_weights(write(state), small_shape());
-  EXPECT_EQ(model.layers, state.weights.layers);
+  EXPECT_EQ(validate::load_weights(write(state), small_shape()).model.layers, state.weights.layers);
+  ModelShape whole = small_shape();
+  whole.vocab = 30000;
+  const validate::Weights weights = validate::load_weights(write(state), whole);
+  EXPECT_EQ(weights.vocab, 30000);
+  EXPECT_EQ(validate::rows_of_tokens(weights, {2000, 0}), (TokenIds{2, 0}));
+  EXPECT_THAT(error_of([&] { validate::rows_of_tokens(weights, {5}); }).what(),
+              HasSubstr("has no row for token 5: its embedding holds 23 of 30000 entries"));
+  EXPECT_THAT(error_of([&] { validate::load_weights(write(state)); }).what(), HasSubstr("size of its vocabulary"));
+  whole.vocab = 22000;
+  EXPECT_THAT(error_of([&] { validate::load_weights(write(state), whole); }).what(),
+              HasSubstr("has a row for token 22000, and the vocabulary has 22000 entries"));
 }
 
 TEST_F(CheckpointTest, NoFlippedBitGoesUnnoticed) {

@@ -103,11 +103,11 @@ TokenIds compact_tokens(const TokenIds& tokens, const TokenIds& ids) {
   return compact;
 }
 
-reference::Model compact_model(reference::Model model, const TokenIds& ids) {
+reference::Model compact_model(reference::Model model, const TokenIds& rows) {
   for (const char* name : {"embedding", "classifier"})
     if (const auto found = model.globals.find(name); found != model.globals.end())
-      found->second = rows_of(found->second, ids);
-  model.shape.vocab = static_cast<std::int64_t>(ids.size());
+      found->second = rows_of(found->second, rows);
+  model.shape.vocab = static_cast<std::int64_t>(rows.size());
   return model;
 }
 

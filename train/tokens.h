@@ -49,7 +49,7 @@ class SequenceSampler {
 TokenIds occurring_ids(const TokenIds& tokens);
 /// The data in compacted ids. `ids` must hold every token.
 TokenIds compact_tokens(const TokenIds& tokens, const TokenIds& ids);
-/// The model with only the rows of `ids` in embedding and classifier; shape.vocab becomes their number.
-reference::Model compact_model(reference::Model model, const TokenIds& ids);
+/// The model with only these rows in embedding and classifier; shape.vocab becomes their number.
+reference::Model compact_model(reference::Model model, const TokenIds& rows);
 
 }  // namespace aneval::train

@@ -1,13 +1,13 @@
 #include "validate/weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "ane/half.h"
 #include "common/error.h"
 #include "common/random.h"
-#include "reference/llama2c.h"
 
 namespace aneval::validate {
 Tensor& require_tensor(NamedTensors& tensors, const std::string& name, const std::vector<std::int64_t>& shape,
@@ -29,10 +29,42 @@ Tensor widen(const std::string& name, const StoredTensor& stored, const std::str
     std::vector<ane::half_t> bits(tensor.data.size());
     std::memcpy(bits.data(), stored.bytes.data(), stored.bytes.size());
     ane::to_float(bits.data(), tensor.data.data(), static_cast<std::int64_t>(bits.size()));
+  } else if (stored.dtype == "BF16") {
+    // The upper half of an fp32 number.
+    std::vector<std::uint16_t> bits(tensor.data.size());
+    std::memcpy(bits.data(), stored.bytes.data(), stored.bytes.size());
+    std::ranges::transform(bits, tensor.data.begin(),
+                           [](std::uint16_t upper) { return std::bit_cast<float>(std::uint32_t{upper} << 16); });
   } else {
-    throw input_error(file, "tensor '" + name + "' has type " + stored.dtype, "store it as F32 or F16");
+    throw input_error(file + ": tensor '" + name + "'", "has type " + stored.dtype, "store it as F32, F16 or BF16");
   }
   return tensor;
+}
+
+namespace {
+
+template <class Stored>
+std::vector<std::int64_t> whole_numbers(const StoredTensor& stored) {
+  std::vector<Stored> values(stored.bytes.size() / sizeof(Stored));
+  std::memcpy(values.data(), stored.bytes.data(), stored.bytes.size());
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+std::vector<std::int64_t> integers_of(const std::string& name, const StoredTensor& stored, const std::string& file) {
+  if (stored.dtype == "I64") return whole_numbers<std::int64_t>(stored);
+  if (stored.dtype == "I32") return whole_numbers<std::int32_t>(stored);
+  const std::string subject = file + ": tensor '" + name + "'";
+  if (stored.dtype != "F32") throw input_error(subject, "has type " + stored.dtype, "store it as I64, I32 or F32");
+  std::vector<std::int64_t> numbers;
+  for (const float value : widen(name, stored, file).data) {
+    // Beyond 2^53 a float is no index of anything; the conversion of NaN would be undefined.
+    if (!(std::abs(value) < 0x1p53F) || std::trunc(value) != value)
+      throw input_error(subject, "holds " + std::to_string(value) + ", which is no whole number", "store it as I64");
+    numbers.push_back(static_cast<std::int64_t>(value));
+  }
+  return numbers;
 }
 
 NamedTensors read_tensors(const std::filesystem::path& file) {
@@ -78,28 +110,6 @@ std::vector<std::int32_t> random_tokens(const ModelShape& shape, std::uint64_t s
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(shape.seq));
   for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(random.below(shape.vocab));
   return tokens;
-}
-
-reference::Model load_weights(const std::filesystem::path& file, const ModelShape& shape) {
-  if (file.extension() != ".safetensors") return reference::read_llama2c(file);
-  NamedTensors tensors = read_tensors(file);
-  const std::string name = file.string();
-  reference::Model model;
-  model.shape = shape;
-  const std::int64_t d = shape.dim;
-  model.globals["embedding"] = std::move(require_tensor(tensors, "embedding", {shape.vocab, d}, name));
-  model.globals["rms_final"] = std::move(require_tensor(tensors, "rms_final", {d}, name));
-  if (tensors.contains("classifier"))
-    model.globals["classifier"] = std::move(require_tensor(tensors, "classifier", {shape.vocab, d}, name));
-  const auto shapes = layer_weight_shapes(shape);
-  for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
-    NamedTensors weights;
-    for (const auto& [weight, dims] : shapes)
-      weights[weight] =
-          std::move(require_tensor(tensors, "layers." + std::to_string(layer) + "." + weight, dims, name));
-    model.layers.push_back(std::move(weights));
-  }
-  return model;
 }
 
 }  // namespace aneval::validate

@@ -1,4 +1,4 @@
-// Trained weights from a file of either kind.
+// Named tensors from files, and the weights of a model before its first step.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,11 @@
 
 namespace aneval::validate {
 
-/// fp32 copy of a stored tensor; F16 is widened. Errors: any other type.
+/// fp32 copy of a stored tensor; F16 and BF16 are widened, exactly. Errors: any other type.
 Tensor widen(const std::string& name, const StoredTensor& stored, const std::string& file);
+
+/// The whole numbers of a stored tensor: I64, I32, or F32 that has no fractions. Errors: any other type or value.
+std::vector<std::int64_t> integers_of(const std::string& name, const StoredTensor& stored, const std::string& file);
 
 /// Every tensor of a safetensors file, widened.
 NamedTensors read_tensors(const std::filesystem::path& file);
@@ -30,10 +33,5 @@ std::map<std::string, std::vector<std::int64_t>> layer_weight_shapes(const Model
 reference::Model random_model(const ModelShape& shape, std::uint64_t seed);
 /// shape.seq tokens, each as likely as any other.
 std::vector<std::int32_t> random_tokens(const ModelShape& shape, std::uint64_t seed);
-
-/// A llama2.c checkpoint (which brings its shape), or a safetensors file with the names embedding, rms_final,
-/// classifier (optional), layers.N.wq … layers.N.rms_ffn, whose shape `shape` gives. Errors: neither kind, a missing
-/// tensor, a wrong shape.
-reference::Model load_weights(const std::filesystem::path& file, const ModelShape& shape);
 
 }  // namespace aneval::validate

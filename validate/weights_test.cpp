@@ -6,9 +6,11 @@
 
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "ane/half.h"
 #include "common/error.h"
+#include "validate/load_weights.h"
 #include "validate/suites.h"
 
 namespace aneval::validate {
@@ -55,14 +57,14 @@ class Weights : public ::testing::Test {
 
 TEST_F(Weights, EveryLayerGetsItsOwnTensorsAndAClassifierIsOptional) {
   write_safetensors(file_, tensors_);
-  const reference::Model tied = load_weights(file_, shape_);
+  const reference::Model tied = load_weights(file_, shape_).model;
   ASSERT_EQ(tied.layers.size(), 2u);
   EXPECT_EQ(tied.layers[1].at("w2").data.front(), 2.0F);
   EXPECT_EQ(tied.layers[0].at("rms_att").shape, (std::vector<std::int64_t>{shape_.dim}));
   EXPECT_FALSE(tied.globals.contains("classifier"));
   tensors_["classifier"] = Tensor({shape_.vocab, shape_.dim});
   write_safetensors(file_, tensors_);
-  EXPECT_TRUE(load_weights(file_, shape_).globals.contains("classifier"));
+  EXPECT_TRUE(load_weights(file_, shape_).model.globals.contains("classifier"));
 }
 
 TEST_F(Weights, MissingAndMisshapenTensorsAreNamed) {
@@ -73,17 +75,41 @@ TEST_F(Weights, MissingAndMisshapenTensorsAreNamed) {
   EXPECT_THAT(error_of(), HasSubstr("[64, 32]"));
 }
 
-TEST(Widen, TakesHalfAndRefusesOtherTypes) {
+TEST(Integers, AreWholeNumbersOfAnyOfThreeTypes) {
+  StoredTensor stored{"I64", {1}, std::vector<std::byte>(8)};
+  const std::int64_t wide = -5'000'000'000;
+  std::memcpy(stored.bytes.data(), &wide, 8);
+  EXPECT_EQ(integers_of("i", stored, "file"), std::vector{wide});
+  stored = {"I32", {2}, stored.bytes};
+  EXPECT_EQ(integers_of("i", stored, "file"), (std::vector<std::int64_t>{-705032704, -2}));
+  const float floats[2] = {3, 151935};
+  std::memcpy(stored.bytes.data(), floats, 8);
+  stored.dtype = "F32";
+  EXPECT_EQ(integers_of("i", stored, "file"), (std::vector<std::int64_t>{3, 151935}));
+  for (const float bad : {0.5F, 1e30F, std::numeric_limits<float>::quiet_NaN()}) {
+    std::memcpy(stored.bytes.data(), &bad, 4);
+    EXPECT_THROW(integers_of("i", stored, "file"), Error) << bad;
+  }
+  stored.dtype = "F64";
+  EXPECT_THROW(integers_of("i", stored, "file"), Error);
+}
+
+TEST(Widen, TakesNarrowFloatsAndRefusesOtherTypes) {
   StoredTensor stored{"F16", {2}, std::vector<std::byte>(4)};
   const ane::half_t bits[2] = {ane::to_half(1.5F), ane::to_half(-2.0F)};
   std::memcpy(stored.bytes.data(), bits, 4);
   EXPECT_EQ(widen("w", stored, "file").data, (Floats{1.5F, -2.0F}));
+  // 1.5 and the smallest subnormal of bf16: the upper halves of fp32 numbers.
+  const std::uint16_t brain[2] = {0x3FC0, 0x8001};
+  std::memcpy(stored.bytes.data(), brain, 4);
   stored.dtype = "BF16";
+  EXPECT_EQ(widen("w", stored, "file").data, (Floats{1.5F, -0x1p-133F}));
+  stored.dtype = "I16";
   try {
     (void)widen("w", stored, "file");
     FAIL() << "widened a type it does not know";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("BF16"));
+    EXPECT_THAT(error.what(), HasSubstr("I16"));
     EXPECT_THAT(error.what(), HasSubstr("'w'"));
   }
 }
