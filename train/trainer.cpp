@@ -33,6 +33,12 @@ Trainer::Trainer(TrainState state, LayerBackend& backend, const TrainSettings& s
 }
 
 StepResult Trainer::step(const SequenceSampler& data, PhaseTimes& times) {
+  const StepResult result = differentiate(data, times);
+  apply(result, times);
+  return result;
+}
+
+StepResult Trainer::differentiate(const SequenceSampler& data, PhaseTimes& times) {
   const PhaseScope whole(times, "step", "train_step");
   StepResult result;
   result.step = state_.step;
@@ -46,18 +52,22 @@ StepResult Trainer::step(const SequenceSampler& data, PhaseTimes& times) {
   for (std::int64_t micro = 0; micro < settings_.accum; ++micro)
     result.loss += share * pass_.run(state_.weights, data.sequence(state_.step, micro), settings_.loss_scale * share,
                                      gradients_, times);
-  {
+  const PhaseScope scope(times, "step", "optimizer");
+  result.gradient_norm = global_norm(gradients_, pool_) / settings_.loss_scale;
+  result.overflow = !std::isfinite(result.gradient_norm);
+  return result;
+}
+
+void Trainer::apply(const StepResult& result, PhaseTimes& times) {
+  const PhaseScope whole(times, "step", "train_step");
+  if (!result.overflow) {
     const PhaseScope scope(times, "step", "optimizer");
-    result.gradient_norm = global_norm(gradients_, pool_) / settings_.loss_scale;
-    result.overflow = !std::isfinite(result.gradient_norm);
-    if (!result.overflow)
-      update(settings_.adam, result.rate, clip_factor(result.gradient_norm, settings_.clip) / settings_.loss_scale,
-             gradients_, state_.weights, state_.moments, pool_);
+    update(settings_.adam, result.rate, clip_factor(result.gradient_norm, settings_.clip) / settings_.loss_scale,
+           gradients_, state_.weights, state_.moments, pool_);
   }
   ++state_.step;
   const PhaseScope scope(times, "step", "restage");
   backend_.stage(state_.weights.layers, state_.step);
-  return result;
 }
 
 }  // namespace aneval::train

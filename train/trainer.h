@@ -52,11 +52,17 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Where the step's time went is added to `times`, the whole of it as `train_step` of `step`.
+  /// differentiate() and apply(). Where the step's time went is added to `times`, the whole of it as `train_step` of
+  /// `step`.
   StepResult step(const SequenceSampler& data, PhaseTimes& times);
 
+  /// Loss and gradients of the coming step; the state stays as it is.
+  StepResult differentiate(const SequenceSampler& data, PhaseTimes& times);
+  /// The update by these gradients, unless they overflowed, and the new weights staged.
+  void apply(const StepResult& result, PhaseTimes& times);
+
   const TrainState& state() const { return state_; }
-  /// Of the last step, averaged, times the loss scale.
+  /// Of the last differentiate(), averaged, times the loss scale.
   const Parameters& gradients() const { return gradients_; }
 
  private:
