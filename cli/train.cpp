@@ -22,7 +22,8 @@ struct TrainOptions {
   train::TrainSettings settings;
   std::optional<std::int64_t> layers;
   std::int64_t look_every = 10, checkpoint_every = 10;
-  std::string data, tokenizer, weights, out = "training", checkpoint;
+  std::string data, tokenizer, weights, out = "training", checkpoint, dump_names = "own";
+  std::vector<std::int64_t> dump_steps;
   int token_bits = 0;
 };
 
@@ -46,6 +47,12 @@ void check_arguments(const TrainOptions& o) {
   require(o.token_bits == 0 || (!o.data.empty() && o.tokenizer.empty()), "--token-bits",
           "says how wide the ids of a token file are", "give the file as --data, without a tokenizer");
   require(o.tokenizer.empty() || !o.data.empty(), "--tokenizer", "needs a text", "give it as --data");
+  for (const std::int64_t step : o.dump_steps)
+    if (step >= o.settings.schedule.steps)
+      throw input_error(fmt::format("--dump-step {}", step),
+                        fmt::format("the run has steps 0 to {}", o.settings.schedule.steps - 1), "choose one of them");
+  require(o.dump_names != "hf" || o.device.parsed_variant().head_map != ane::HeadMap::cyclic, "--dump-names hf",
+          "models with cyclic heads have other key/value heads there", "dump own names");
   require(o.runs.controls != 1, "--controls", "one has no spread", "give at least 2, or 0 for no verdict");
 }
 
@@ -106,6 +113,8 @@ int train_command(const TrainOptions& o) {
   runs.checkpoint = o.checkpoint.empty() ? runs.folder / "checkpoint.safetensors" : fs::path(o.checkpoint);
   check_result_file(runs.folder / "results.csv");
   check_writable(runs.checkpoint);
+  runs.dump = {{o.dump_steps.begin(), o.dump_steps.end()}, runs.folder, o.dump_names == "hf", {}};
+  for (const std::int64_t step : runs.dump.steps) check_writable(runs.dump.file(step));
   train::Experiment experiment = experiment_of(o);
   Session session = open_session(o.device);
   experiment.pool = session.pool.get();
@@ -156,6 +165,11 @@ void add_train(CLI::App& app, Action& action) {
   command->add_option("--out", o.out, "folder for results.csv and checkpoints")->capture_default_str();
   command->add_option("--checkpoint", o.checkpoint,
                       "file of the device's run, instead of checkpoint.safetensors in --out");
+  command->add_option("--dump-step", o.dump_steps, "write this step to step-N.safetensors in --out (repeatable)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--dump-names", o.dump_names, "of its tensors: own, or hf for Hugging Face's")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"own", "hf"}));
   command->add_flag("--resume", o.runs.resume, "continue from the checkpoints, bit for bit");
   command->add_flag("--overlap", o.runs.overlap, "weight gradients on a thread of their own while the device goes on");
   command->add_option("--controls", o.runs.controls, "control runs, 0 for none")

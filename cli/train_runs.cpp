@@ -50,6 +50,8 @@ TrainRuns::TrainRuns(const TrainRunOptions& options, const DeviceOptions& device
   }
   device_ = named("device", options.checkpoint, session.run);
   device_.row.variant = ane::variant_text(device.parsed_variant());
+  options_.dump.about = {
+      {"backend", session.run.backend}, {"profile", session.run.profile}, {"variant", device_.row.variant}};
 
   const fs::path file = options.folder / "results.csv";
   ResultFile::Options results{.file = file, .run = session.run, .command = "train"};
@@ -108,6 +110,12 @@ std::vector<Record> TrainRuns::take_up() {
   };
   for (Named& other : others_) take(other);
   take(device_);
+  for (const std::int64_t step : options_.dump.steps)
+    if (step < device_.done)
+      throw input_error(fmt::format("--dump-step {}", step),
+                        fmt::format("{} holds the {} steps before {} already", device_.checkpoint.string(),
+                                    device_.done, device_.done),
+                        "leave it out, or start anew in another --out");
   return kept;
 }
 
@@ -118,7 +126,10 @@ bool TrainRuns::run(Named& run, train::LayerBackend& backend, train::DroppedProd
   std::optional<train::Checkpoint> from;
   if (run.done > 0) from = train::read_checkpoint(run.checkpoint);
   train::TrainingRun training(experiment_, backend, run.checkpoint, std::move(from));
-  if (device) training.look_at_gradients(dropped);
+  if (device) {
+    training.look_at_gradients(dropped);
+    training.dump_steps(options_.dump);
+  }
   const std::int64_t tokens = experiment_.model.shape.seq * experiment_.settings.accum;
   const bool ended = training.go([&](const train::StepReport& report) {
     results_->append(train::step_rows(run.row, report, tokens, device));
@@ -149,6 +160,10 @@ void TrainRuns::show_step(const Named& run, const train::StepReport& report) con
   progress(fmt::format("{} step {}: loss {:.4f}", run.name, result.step, result.loss));
   if (result.overflow && &run == &device_)
     fmt::print("  step {:4}  a gradient was not finite: no weight was changed\n", result.step);
+  if (report.dump) {
+    progress("");
+    fmt::print("  step {:4}  dumped to {}\n", result.step, report.dump->string());
+  }
   if (!report.look) return;
   progress("");
   const train::Look& look = *report.look;

@@ -18,6 +18,7 @@ struct TrainRunOptions {
   bool resume = false;               // from the checkpoints that are there
   bool overlap = false;              // weight gradients on a thread of their own
   int controls = train::kControls;
+  train::DumpOptions dump;  // of the device's steps
 };
 
 class TrainRuns {

@@ -58,7 +58,14 @@ bool TrainingRun::go(const std::function<bool(const StepReport&)>& report) {
     if (looks) expected = reference_gradients();
     if (looks && dropped_ != nullptr) dropped_->measure(true);
     StepReport result;
-    result.result = trainer_.step(data_, result.times);
+    result.result = trainer_.differentiate(data_, result.times);
+    // Between gradients and update: afterwards the weights are others.
+    if (dump_.steps.contains(step)) {
+      write_step_dump(dump_, {trainer_.state(), trainer_.gradients(), result.result, experiment_.settings, data_,
+                              experiment_.ids, experiment_.vocab});
+      result.dump = dump_.file(step);
+    }
+    trainer_.apply(result.result, result.times);
     if (looks) {
       result.look = Look{compare_gradients(trainer_.gradients(), *expected), backend_.largest_activation(), {}};
       if (dropped_ != nullptr) {

@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/comparison.h"
 #include "train/dropped_products.h"
+#include "train/step_dump.h"
 
 namespace aneval::train {
 
@@ -41,6 +42,7 @@ struct StepReport {
   StepResult result;
   PhaseTimes times;
   std::optional<Look> look;
+  std::optional<std::filesystem::path> dump;  // the file, when the step was dumped
 };
 
 /// One run of an experiment. Its state is what the checkpoint holds, when one is given, or the beginning.
@@ -52,6 +54,9 @@ class TrainingRun {
 
   /// Looks at gradients at every look_every-th step and the last. `dropped` may be null.
   void look_at_gradients(DroppedProducts* dropped);
+
+  /// Writes the steps that `options` names to files, which changes no bit of the run and takes no time from its phases.
+  void dump_steps(const DumpOptions& options) { dump_ = options; }
 
   /// Up to the last step of the schedule. `report` gets every step before a checkpoint holds it, so that a killed
   /// process has reported at least what its checkpoint knows; when it returns false the run stops. The last state is
@@ -69,6 +74,7 @@ class TrainingRun {
   Trainer trainer_;
   std::unique_ptr<LayerBackend> reference_;  // when gradients are looked at
   DroppedProducts* dropped_ = nullptr;
+  DumpOptions dump_;
 };
 
 }  // namespace aneval::train
