@@ -392,6 +392,15 @@ TEST_F(HfWeights, DamagedShardsAreErrors) {
                                    "', and it does not"));
   bad["weight_map"].erase(k_proj);
   EXPECT_THAT(with(bad), HasSubstr("says that no file has tensor '" + k_proj + "', and " + shard_name(1) + " has it"));
+  // In both shards, and only one of them is meant.
+  NamedTensors twice = {{k_proj, hf_tensors(model_).at(k_proj)}};
+  for (const auto& [name, tensor] : hf_tensors(model_))
+    if (!name.starts_with("model.layers.1.")) twice[name] = tensor;
+  write_safetensors(folder() / shard_name(0), twice);
+  EXPECT_THAT(with(good), HasSubstr("says that " + shard_name(1) + " has tensor '" + k_proj + "', and " +
+                                    shard_name(0) + " has it"));
+  twice.erase(k_proj);
+  write_safetensors(folder() / shard_name(0), twice);
   bad = good;
   bad["weight_map"][k_proj] = "../" + shard_name(1);
   EXPECT_THAT(with(bad), HasSubstr("is in no .safetensors file of this folder"));
