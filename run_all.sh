@@ -130,14 +130,17 @@ if [ -n "$data" ] && grep -E '\((Skipped|Disabled)\)$' "$run/ctest.txt" 2>/dev/n
   fail tests-skipped 0 "tests were skipped although ANEVAL_DATA is set: see ctest.txt"
 fi
 step validate "$aneval" validate "--$mode" --run-id "$name" --proc 0 --out "$run/validate.csv" || true
+step validate-real "$aneval" validate --weights data/small-gqa.safetensors --loss-scale 256 \
+  --text "the quiet girls that the old king helps often wait by the sea. a" \
+  --run-id "$name" --proc 1 --out "$run/validate-real.csv" || true
 if [ -z "$data" ]; then
-  note validate-real skipped 0 "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin"
+  note validate-stories skipped 0 "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin"
 elif [ -f "$data/stories260K.bin" ] && [ -f "$data/tok512.bin" ]; then
-  step validate-real "$aneval" validate --weights "$data/stories260K.bin" --tokenizer "$data/tok512.bin" \
+  step validate-stories "$aneval" validate --weights "$data/stories260K.bin" --tokenizer "$data/tok512.bin" \
     --text "Once upon a time, there was a little girl named Lily. She loved to play outside in the park." \
-    --run-id "$name" --proc 1 --out "$run/validate-real.csv" || true
+    --run-id "$name" --proc 5 --out "$run/validate-stories.csv" || true
 else
-  fail validate-real 0 "ANEVAL_DATA has no stories260K.bin and tok512.bin"
+  fail validate-stories 0 "ANEVAL_DATA has no stories260K.bin and tok512.bin"
 fi
 if [ $mode = quick ]; then
   note self-test skipped 0 "defects committed on purpose: --full runs it, or: aneval validate --self-test"

@@ -30,7 +30,7 @@ TEST_F(Cli, WrongArgumentsAreOneLineWithTheRemedy) {
   expect_bad_input({"validate", "--backend", "reference"}, "reference");
   expect_bad_input({"validate", "--variant", "pad=31"}, "pad");
   expect_bad_input({"validate", "--quick", "--full"}, "--quick");
-  expect_bad_input({"validate", "--weights", "x.bin"}, "--tokenizer");
+  expect_bad_input({"validate", "--weights", "x.bin"}, "--text");
   expect_bad_input({"validate", "--loss-scale", "0"}, "--loss-scale");
   expect_bad_input({"validate", "--case", "kernel=woFwd;sead=3"}, "seed");
   expect_bad_input({"validate", "--case", "kernel=woFwd;data=real"}, "--weights");
@@ -241,6 +241,23 @@ TEST_F(Cli, RealDataWithoutATrainedModelStillNamesWhatIsWrong) {
                    "none.bin");
 }
 
+double loss_of(const std::string& out) {
+  const std::string label = "reference loss: ";
+  EXPECT_THAT(out, HasSubstr(label));
+  return std::stod(out.substr(out.find(label) + label.size()));
+}
+
+TEST_F(Cli, TheProjectsOwnCheckpointReadsBytes) {
+  const std::string weights = "data/small-gqa.safetensors";
+  const ProcessResult result = run({"validate", "--weights", weights, "--loss-scale", "256", "--text",
+                                    "the quiet girls that the old king helps often wait by the sea. a"});
+  EXPECT_EQ(result.code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("PASSED: 22 cases"));  // two layers of ten kernels and the layer itself
+  // What it was trained to (data/README.md); another order of summation changes the sixth digit.
+  EXPECT_NEAR(loss_of(result.out), 0.6796, 0.001);
+  expect_bad_input({"validate", "--weights", weights, "--text", "THE KING"}, "no row for token 84");
+}
+
 class TrainedModel : public Cli {
  protected:
   void SetUp() override {
@@ -253,11 +270,6 @@ class TrainedModel : public Cli {
   }
   ProcessResult validate(const std::string& text) {
     return run({"validate", "--weights", weights_, "--tokenizer", tokenizer_, "--text", text});
-  }
-  static double loss_of(const std::string& out) {
-    const std::string label = "reference loss: ";
-    EXPECT_THAT(out, HasSubstr(label));
-    return std::stod(out.substr(out.find(label) + label.size()));
   }
   std::string weights_, tokenizer_;
 };

@@ -27,8 +27,8 @@ struct ValidateOptions {
 
 void check_arguments(const ValidateOptions& o) {
   const bool real = !o.settings.weights.empty() || !o.settings.tokenizer.empty() || !o.settings.text.empty();
-  if (real && (o.settings.weights.empty() || o.settings.tokenizer.empty() || o.settings.text.empty()))
-    throw input_error("arguments", "real data needs all of --weights, --tokenizer and --text", "give the missing ones");
+  if (real && (o.settings.weights.empty() || o.settings.text.empty()))
+    throw input_error("arguments", "real data needs --weights and --text", "give both");
   if (real && o.settings.random_init)
     throw input_error("arguments", "--random-init and --weights exclude each other", "give one of them");
   if (!o.filter.empty() && !o.case_text.empty())
@@ -141,7 +141,8 @@ std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
     line += " --random-init --model " + path(d.model.empty() ? std::string(kDefaultModel) : d.model) + " --seed " +
             std::to_string(d.seed) + (d.seq ? " --seq " + std::to_string(*d.seq) : "");
   else if (o.settings.real())
-    line += " --weights " + path(o.settings.weights) + " --tokenizer " + path(o.settings.tokenizer) + " --text " +
+    line += " --weights " + path(o.settings.weights) +
+            (o.settings.tokenizer.empty() ? "" : " --tokenizer " + path(o.settings.tokenizer)) + " --text " +
             shell_quoted(o.settings.text);
   return line + " --case " + shell_quoted(validate::case_text(c));
 }
@@ -244,7 +245,7 @@ void add_validate(CLI::App& app, Action& action) {
   command->add_flag("--full", options->full, "all presets, amplitudes, gradient scales and kinds of data");
   command->add_option("--weights", options->settings.weights,
                       "llama2.c, safetensors or a Hugging Face folder: judge on real activations");
-  command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer");
+  command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer (without: bytes are tokens)");
   command->add_option("--text", options->settings.text, "what the model reads");
   command->add_flag("--random-init", options->settings.random_init,
                     "instead: the activations and gradients of a randomly initialised --model on random tokens");

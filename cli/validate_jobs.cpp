@@ -8,6 +8,7 @@
 #include "common/csv.h"
 #include "common/error.h"
 #include "reference/llama2c.h"
+#include "train/tokens.h"
 #include "validate/load_weights.h"
 #include "validate/rows.h"
 #include "validate/weights.h"
@@ -122,6 +123,8 @@ Outcome parse_outcome(const std::string& text) {
   return outcome;
 }
 
+constexpr std::int64_t kByteVocabulary = 256;  // of models that read text byte by byte
+
 CaseRunner::CaseRunner(const ValidateSettings& settings)
     : settings_(settings),
       session_(open_session(settings.device)),
@@ -137,8 +140,14 @@ void CaseRunner::load_model() {
   }
   validate::Weights weights = validate::load_weights(settings_.weights, settings_.device.named_shape());
   weights.model.shape.seq = settings_.device.seq.value_or(weights.model.shape.seq);
+  if (settings_.tokenizer.empty() && weights.vocab != kByteVocabulary)
+    throw input_error(settings_.weights,
+                      fmt::format("its vocabulary of {} entries is not that of bytes", weights.vocab),
+                      "give the --tokenizer that it was trained with");
   tokens_ = validate::rows_of_tokens(
-      weights, reference::Tokenizer::read(settings_.tokenizer, weights.vocab).encode(settings_.text));
+      weights, settings_.tokenizer.empty()
+                   ? train::byte_tokens(settings_.text, weights.vocab)
+                   : reference::Tokenizer::read(settings_.tokenizer, weights.vocab).encode(settings_.text));
   model_ = std::move(weights.model);
 }
 
@@ -167,7 +176,7 @@ Outcome CaseRunner::run(const validate::Case& c) {
     if (!settings_.real() || init != settings_.random_init)
       throw input_error(
           subject, "its data come from a model",
-          init ? "give --random-init as well" : "give --weights FILE --tokenizer FILE --text TEXT as well");
+          init ? "give --random-init as well" : "give --weights FILE [--tokenizer FILE] --text TEXT as well");
     const auto& layers = trace().layers;
     const std::int64_t at = c.layer.value_or(0);
     if (at < 0 || at >= static_cast<std::int64_t>(layers.size()))

@@ -85,7 +85,7 @@ void take(NamedTensors& from, std::string_view prefix, Parameters& to, const std
 }  // namespace
 
 void write_checkpoint(const std::filesystem::path& file, const TrainState& state, const TokenIds& ids,
-                      const std::string& settings) {
+                      std::int64_t vocab, const std::string& settings) {
   Tensor id_tensor({static_cast<std::int64_t>(ids.size())});
   for (std::size_t i = 0; i < ids.size(); ++i) id_tensor.data[i] = static_cast<float>(ids[i]);
   TensorReferences tensors = {{std::string(validate::kVocabularyIds), &id_tensor}};
@@ -100,6 +100,7 @@ void write_checkpoint(const std::filesystem::path& file, const TrainState& state
                            {"step", std::to_string(state.step)},
                            {"updates", std::to_string(state.moments.updates)},
                            {"model", model_shape_json(state.shape)},
+                           {std::string(validate::kVocabularySize), std::to_string(vocab)},
                            {"settings", settings}};
   metadata.emplace(kChecksum, checksum(tensors, metadata));
   write_safetensors(file, tensors, metadata);

@@ -21,10 +21,11 @@ struct Checkpoint {
   std::string settings;  // what must be the same for the run to go on as it would have
 };
 
-/// Complete or not at all: a process that is killed, or a full disk, leaves the previous file as it was. Errors: as
-/// write_file. (An fp32 number holds every id below 2^24.)
+/// `ids` are those of the compacted vocabulary, `vocab` the entries that there were before. Complete or not at all: a
+/// process that is killed, or a full disk, leaves the previous file as it was. Errors: as write_file. (An fp32 number
+/// holds every id below 2^24.)
 void write_checkpoint(const std::filesystem::path& file, const TrainState& state, const TokenIds& ids,
-                      const std::string& settings);
+                      std::int64_t vocab, const std::string& settings);
 
 /// Errors name the file: as read_safetensors, no checkpoint, another version, a tensor that is missing, left over or of
 /// another shape than the model's, a checksum that does not hold.

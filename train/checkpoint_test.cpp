@@ -17,6 +17,8 @@ namespace {
 
 using testing::HasSubstr;
 
+constexpr std::int64_t kVocab = 22'001;  // the last of ids() is 22000
+
 class CheckpointTest : public testing::Test {
  protected:
   /// State after some steps: moments are not zero.
@@ -35,7 +37,7 @@ class CheckpointTest : public testing::Test {
   }
 
   std::filesystem::path write(const TrainState& state, const std::string& settings = "lr=1;clip=2") {
-    write_checkpoint(folder_ / "c.safetensors", state, ids(), settings);
+    write_checkpoint(folder_ / "c.safetensors", state, ids(), kVocab, settings);
     return folder_ / "c.safetensors";
   }
 
@@ -77,17 +79,17 @@ TEST_F(CheckpointTest, ReadsOnAnotherBackend) {
 TEST_F(CheckpointTest, IsReadAsWeights) {
   const TrainState state = trained(*backend_, 1, TrainState::of(small_model(small_shape())));
   EXPECT_EQ(validate::load_weights(write(state), small_shape()).model.layers, state.weights.layers);
-  ModelShape whole = small_shape();
-  whole.vocab = 30000;
-  const validate::Weights weights = validate::load_weights(write(state), whole);
-  EXPECT_EQ(weights.vocab, 30000);
+  // It tells its shape and its vocabulary itself.
+  const validate::Weights weights = validate::load_weights(write(state));
+  EXPECT_EQ(weights.model.shape, small_shape());
+  EXPECT_EQ(weights.vocab, kVocab);
   EXPECT_EQ(validate::rows_of_tokens(weights, {2000, 0}), (TokenIds{2, 0}));
   EXPECT_THAT(error_of([&] { validate::rows_of_tokens(weights, {5}); }).what(),
-              HasSubstr("has no row for token 5: its embedding holds 23 of 30000 entries"));
-  EXPECT_THAT(error_of([&] { validate::load_weights(write(state)); }).what(), HasSubstr("size of its vocabulary"));
-  whole.vocab = 22000;
-  EXPECT_THAT(error_of([&] { validate::load_weights(write(state), whole); }).what(),
-              HasSubstr("has a row for token 22000, and the vocabulary has 22000 entries"));
+              HasSubstr("has no row for token 5: its embedding holds 23 of 22001 entries"));
+  ModelShape other = small_shape();
+  other.vocab = 30000;
+  EXPECT_THAT(error_of([&] { validate::load_weights(write(state), other); }).what(),
+              HasSubstr("has 23 of 22001 entries of a vocabulary, and vocab of --model"));
 }
 
 TEST_F(CheckpointTest, NoFlippedBitGoesUnnoticed) {
@@ -174,7 +176,7 @@ TEST_F(CheckpointTest, WhatCannotBeWrittenLeavesThePreviousOne) {
   const TrainState next = trained(*backend_, 1, TrainState::of(small_model(small_shape())));
   {
     const FileSizeLimit limit(before.size() / 2);
-    const Error error = error_of([&] { write_checkpoint(file, next, ids(), ""); });
+    const Error error = error_of([&] { write_checkpoint(file, next, ids(), kVocab, ""); });
     EXPECT_EQ(error.code(), ExitCode::refused);
     EXPECT_THAT(error.what(), HasSubstr("cannot write"));
   }

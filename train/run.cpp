@@ -75,7 +75,7 @@ bool TrainingRun::go(const std::function<bool(const StepReport&)>& report) {
     }
     const bool goes_on = report(result);
     if (!goes_on || trainer_.state().step == steps || trainer_.state().step % experiment_.checkpoint_every == 0)
-      write_checkpoint(checkpoint_file_, trainer_.state(), experiment_.ids, experiment_.identity());
+      write_checkpoint(checkpoint_file_, trainer_.state(), experiment_.ids, experiment_.vocab, experiment_.identity());
     if (!goes_on) return trainer_.state().step == steps;
   }
   return true;

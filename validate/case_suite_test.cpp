@@ -16,6 +16,7 @@
 #include "ane/layer_plan.h"
 #include "reference/llama2c.h"
 #include "validate/kernel_check.h"
+#include "validate/load_weights.h"
 #include "validate/real_data.h"
 #include "validate/suites.h"
 
@@ -129,24 +130,15 @@ INSTANTIATE_TEST_SUITE_P(Edge, KernelCase,
                                                          edge_cases(ane::KernelRegistry::builtin(), SuiteOptions{}))),
                          test_name);
 
-constexpr const char* kText = "Once upon a time, there was a little girl named Lily. She loved to play outside.";
-
-/// The model's shape is known without its file, so that every test has its name on every machine.
-std::vector<Case> real_cases() {
+/// Every kernel of every layer on what a trained model puts onto its surfaces, there and back. The model's shape is
+/// known without its file, so that every test has its name on every machine.
+std::vector<Case> kernels_of_all_layers(const ModelShape& shape, ane::Pad pad) {
   Case c;
   c.data = DataKind::real;
-  c.variant.pad = ane::Pad::multiple_of_32;  // its feed-forward width is 172
-  c.shape.name = "stories260K";
-  c.shape.dim = 64;
-  c.shape.hidden = 172;
-  c.shape.heads = 8;
-  c.shape.kv_heads = 4;
-  c.shape.head_dim = 8;
-  c.shape.layers = 5;
-  c.shape.vocab = 512;
-  c.shape.seq = 27;  // tokens of kText
+  c.variant.pad = pad;
+  c.shape = shape;
   std::vector<Case> cases;
-  for (std::int64_t layer = 0; layer < c.shape.layers; ++layer) {
+  for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
     c.layer = layer;
     for (const std::string& kernel : ane::layer_plan(c.variant).kernels()) {
       c.kernel = kernel;
@@ -156,35 +148,78 @@ std::vector<Case> real_cases() {
   return cases;
 }
 
-/// What the trained model puts onto every surface, there and back.
 struct RealModel {
   ModelShape shape;
   reference::ModelTrace trace;
 };
 
-RealModel read_real_model(const std::filesystem::path& folder) {
-  const reference::Model model = reference::read_llama2c(folder / "stories260K.bin");
-  const auto tokens = reference::Tokenizer::read(folder / "tok512.bin", model.shape.vocab).encode(kText);
+RealModel real_model(const reference::Model& model, const std::vector<std::int32_t>& tokens) {
   RealModel real{model.shape, reference::trace_model(model, tokens)};
   real.shape.seq = static_cast<std::int64_t>(tokens.size());
   return real;
 }
 
-class RealCase : public KernelCase {};
+class RealCase : public KernelCase {
+ protected:
+  void pass(const RealModel& model) {
+    const Case& c = GetParam().c;
+    ASSERT_EQ(c.shape, model.shape) << "the checkpoint is not the one that the cases are named after";
+    const CaseData data = real_case_data(c, ane::KernelRegistry::builtin().find(c.kernel).layout(kernel_config(c)),
+                                         model.trace.layers.at(static_cast<std::size_t>(c.layer.value())));
+    expect_passed(run(&data));
+  }
+};
 
-TEST_P(RealCase, Passes) {
-  const char* folder = std::getenv("ANEVAL_DATA");
-  if (folder == nullptr || !std::filesystem::exists(std::filesystem::path(folder) / "stories260K.bin"))
-    GTEST_SKIP() << "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin";
-  static const RealModel model = read_real_model(folder);
-  const Case& c = GetParam().c;
-  ASSERT_EQ(c.shape, model.shape) << "the checkpoint is not the one that the cases are named after";
-  const CaseData data = real_case_data(c, ane::KernelRegistry::builtin().find(c.kernel).layout(kernel_config(c)),
-                                       model.trace.layers.at(static_cast<std::size_t>(c.layer.value())));
-  expect_passed(run(&data));
+/// The project's own checkpoint (data/README.md), which reads bytes.
+ModelShape grammar_shape() {
+  return parse_model_shape(R"({"name": "small-gqa", "dim": 64, "hidden": 128, "heads": 4, "kv_heads": 2,
+                               "head_dim": 16, "seq": 64, "layers": 2, "vocab": 27})",
+                           "the grammar's model");
 }
 
-INSTANTIATE_TEST_SUITE_P(Real, RealCase, ::testing::ValuesIn(on_profiles(all_profiles(), real_cases())), test_name);
+class GrammarModel : public RealCase {};
+
+TEST_P(GrammarModel, Passes) {
+  static const RealModel model = [] {
+    const Weights weights = load_weights("data/small-gqa.safetensors");
+    // As many bytes as the model's sequence, from sentences that it was not trained on.
+    constexpr std::string_view text = "the quiet girls that the old king helps often wait by the sea. a";
+    return real_model(weights.model, rows_of_tokens(weights, {text.begin(), text.end()}));
+  }();
+  pass(model);
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, GrammarModel,
+                         ::testing::ValuesIn(on_profiles(all_profiles(),
+                                                         kernels_of_all_layers(grammar_shape(), ane::Pad::none))),
+                         test_name);
+
+class StoriesModel : public RealCase {};
+
+TEST_P(StoriesModel, Passes) {
+  const char* folder = std::getenv("ANEVAL_DATA");
+  const std::filesystem::path data = folder != nullptr ? folder : "";
+  if (folder == nullptr || !std::filesystem::exists(data / "stories260K.bin"))
+    GTEST_SKIP() << "ANEVAL_DATA names no folder with stories260K.bin and tok512.bin";
+  static const RealModel model = [&] {
+    constexpr const char* text = "Once upon a time, there was a little girl named Lily. She loved to play outside.";
+    const reference::Model stories = reference::read_llama2c(data / "stories260K.bin");
+    return real_model(stories, reference::Tokenizer::read(data / "tok512.bin", stories.shape.vocab).encode(text));
+  }();
+  pass(model);
+}
+
+ModelShape stories_shape() {  // with as many tokens as the text has
+  return parse_model_shape(R"({"name": "stories260K", "dim": 64, "hidden": 172, "heads": 8, "kv_heads": 4,
+                               "head_dim": 8, "seq": 27, "layers": 5, "vocab": 512, "residual_scale": 1})",
+                           "stories260K");
+}
+
+// Its feed-forward width is 172 and the text has 27 tokens: the engine needs multiples of 32.
+INSTANTIATE_TEST_SUITE_P(
+    Real, StoriesModel,
+    ::testing::ValuesIn(on_profiles(all_profiles(), kernels_of_all_layers(stories_shape(), ane::Pad::multiple_of_32))),
+    test_name);
 
 }  // namespace
 }  // namespace aneval::validate
