@@ -7,6 +7,26 @@
 
 namespace aneval::ane {
 
+namespace {
+
+/// For the time of one call.
+class Observed {
+ public:
+  Observed(CallObserver* observer, std::string_view call, const std::string& program) : observer_(observer) {
+    if (observer_ != nullptr) observer_->begins(call, program);
+  }
+  ~Observed() {
+    if (observer_ != nullptr) observer_->ended();
+  }
+  Observed(const Observed&) = delete;
+  Observed& operator=(const Observed&) = delete;
+
+ private:
+  CallObserver* observer_;
+};
+
+}  // namespace
+
 std::shared_ptr<Surface> Device::create_surface(std::size_t bytes) {
   auto surface = do_create_surface(bytes);
   ++surfaces_;
@@ -20,6 +40,7 @@ std::shared_ptr<Executable> Device::compile(const ProgramSource& source) {
                   "this process has used its " + std::to_string(*compile_limit_) + " compiles",
                   "continue in a new process (--isolate), or raise --compile-limit");
   ++compile_attempts_;
+  const Observed call(observer_, "compile", source.label());
   try {
     return do_compile(source, program_hash(source.mil, source.weights));
   } catch (...) {
@@ -29,6 +50,7 @@ std::shared_ptr<Executable> Device::compile(const ProgramSource& source) {
 }
 
 void Device::load(Executable& executable) {
+  const Observed call(observer_, "load", executable.name());
   do_load(executable);
   executable.loaded_ = true;
   ++loads_;
@@ -50,6 +72,7 @@ std::shared_ptr<Request> Device::make_request(std::shared_ptr<Executable> execut
 void Device::evaluate(Request& request) {
   if (!request.executable()->loaded_) throw std::logic_error(request.executable()->name() + " evaluated before load");
   ++evaluations_;
+  const Observed call(observer_, "eval", request.executable()->name());
   do_evaluate(request);
 }
 

@@ -47,6 +47,16 @@ struct ProgramSource {
   std::string label() const { return shape.empty() ? name : name + " (" + shape + ")"; }
 };
 
+/// Told of the calls into a backend that may never return: compiles on virtual machines hang for half an hour, and some
+/// evaluations do as well. Called by the thread that makes the call.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  /// `call` is "compile", "load" or "eval"; `program` its label.
+  virtual void begins(std::string_view call, const std::string& program) = 0;
+  virtual void ended() = 0;
+};
+
 /// Counts since the device was made. Attempts include failures, because a failed compile uses up Apple's budget too.
 struct DeviceCounters {
   std::int64_t compile_attempts = 0, compile_failures = 0;
@@ -116,6 +126,8 @@ class Device {
 
   DeviceCounters counters() const;
   std::optional<std::int64_t> compile_limit() const { return compile_limit_; }
+  /// Not owned; null for nobody. Before the first call.
+  void observe(CallObserver* observer) { observer_ = observer; }
 
  protected:
   explicit Device(std::optional<std::int64_t> compile_limit) : compile_limit_(compile_limit) {}
@@ -129,6 +141,7 @@ class Device {
 
  private:
   std::optional<std::int64_t> compile_limit_;
+  CallObserver* observer_ = nullptr;
   std::atomic<std::int64_t> compile_attempts_{0}, compile_failures_{0}, loads_{0}, evaluations_{0}, surfaces_{0},
       surface_bytes_{0};
 };

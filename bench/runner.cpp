@@ -138,6 +138,7 @@ RunnerOutcome run_benchmarks(const std::vector<Benchmark>& benchmarks, const Goo
   RunnerOptions planned = options;
   planned.results.planned = static_cast<std::int64_t>(chosen.size());
   ResultFile results(planned.results);
+  if (options.opened) options.opened(results);
 
   const RunContext& run = planned.results.run;
   benchmark::AddCustomContext("backend", run.backend);

@@ -74,7 +74,9 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   std::vector<Record> earlier;
   if (!o.validated.empty()) visit_results(o.validated, [&](const Record& row) { earlier.push_back(row); });
 
-  Session session = open_session(o.device);
+  DeviceOptions device = o.device;
+  device.timed = true;
+  Session session = open_session(device);
   suite.cases = std::make_shared<bench::ValidatedCases>(check_options(o.device, session), session.run, earlier);
   bench::RunnerOptions runner;
   runner.device = session.device.get();
@@ -83,6 +85,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
                     .command = "bench",
                     .threads = session.pool->threads(),
                     .about = profile_rows(session)};
+  runner.opened = [&](ResultFile& results) { write_last_words(session, results); };
   runner.interrupted = interrupted;
   watch_interrupts();
   return report_outcome(bench::run_benchmarks(bench::all_benchmarks(suite), flags, runner), session.run);

@@ -5,7 +5,6 @@
 
 #include <cstdio>
 
-#include "ane/emulator/emulator.h"
 #include "common/error.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
@@ -48,8 +47,11 @@ void add_shape_options(CLI::App& app, DeviceOptions& options) {
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   add_shape_options(app, options);
   app.add_option("--backend", options.backend, "auto, apple, emulator or reference")->capture_default_str();
-  app.add_option("--profile", options.profile, "numerics profile of the emulator (`aneval list profiles`)")
-      ->capture_default_str();
+  app.add_option(
+      "--profile", options.profile,
+      fmt::format("numerics profile: the emulator's arithmetic, and what kernels are judged by (`aneval list "
+                  "profiles`; default {}, on the engine its own family's)",
+                  emulator::kDefaultProfile));
   app.add_option("--seed", options.seed, "seed of random tensors")->capture_default_str();
   app.add_option("--threads", options.threads, "threads, 0 for one per processor")
       ->capture_default_str()
@@ -57,6 +59,12 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
   app.add_option("--compile-limit", options.compile_limit, "refuse after this many compiles")
       ->check(CLI::PositiveNumber);
+  app.add_option("--time-limit", options.time_limit,
+                 "on the engine: seconds until a call that does not return ends its process (600, evaluations 60)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--qos", options.qos, "on the engine: quality of service, 9 background to 33 user interactive")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 63));
   app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
   app.add_option("--run-id", options.run_id, "run_id of the records, for several processes of one run");
   app.add_option("--proc", options.proc, "number of this process within the run")->check(CLI::NonNegativeNumber);
@@ -67,40 +75,6 @@ void add_kernel_options(CLI::App& app, KernelOptions& options) {
   add_shape_options(app, options.device);
   app.add_option("--ic", options.ic, "input channels of dynMatmul");
   app.add_option("--oc", options.oc, "output channels of dynMatmul");
-}
-
-BackendChoice choose_backend() { return {"emulator", "this build has no Apple backend"}; }
-
-Session open_session(const DeviceOptions& options) {
-  const std::string backend = options.backend == "auto" ? choose_backend().backend : options.backend;
-  if (backend == "reference")
-    throw input_error("--backend reference",
-                      "this command needs a device, the reference is what devices are held against",
-                      "choose emulator or apple");
-  if (backend == "apple") throw refusal("--backend apple", "this build has no Apple backend", "choose emulator");
-  if (backend != "emulator") unknown_name("backend", backend, {"auto", "apple", "emulator", "reference"});
-  if (!options.programs.empty() && !std::filesystem::is_directory(options.programs))
-    throw input_error("--programs " + options.programs, "is no folder", "give a folder with <kernel>.mil files");
-
-  Session session;
-  session.environment = describe_environment(options.machine_label);
-  session.run = make_run_context(session.environment);
-  if (!options.run_id.empty()) session.run.run_id = checked_label("--run-id", options.run_id);
-  session.run.proc = options.proc;
-  session.pool = std::make_unique<ThreadPool>(options.threads);
-  session.profile = emulator::find_profile(options.profile);
-  emulator::EmulatorOptions emulator_options;
-  emulator_options.profile = options.profile;
-  emulator_options.chip = session.environment.chip;
-  emulator_options.compile_limit = options.compile_limit;
-  emulator_options.pool = session.pool.get();
-  session.device = emulator::make_emulator(emulator_options);
-  const ane::DeviceInfo& info = session.device->info();
-  session.run.backend = info.backend;
-  session.run.profile = info.profile;
-  session.run.chip = info.chip;
-  session.run.family = info.family;
-  return session;
 }
 
 validate::CheckOptions check_options(const DeviceOptions& options, Session& session) {

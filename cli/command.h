@@ -9,12 +9,15 @@
 #include <optional>
 #include <string>
 
+#include "ane/apple/apple_device.h"
 #include "ane/compiled_kernel.h"
 #include "ane/device.h"
 #include "ane/emulator/profile.h"
 #include "ane/variant.h"
+#include "cli/watchdog.h"
 #include "common/environment.h"
 #include "common/record.h"
+#include "common/result_file.h"
 #include "common/thread_pool.h"
 #include "validate/kernel_check.h"
 
@@ -26,14 +29,18 @@ using Action = std::function<int()>;
 /// The preset with grouped heads: what commands use that are given no model.
 inline constexpr std::string_view kDefaultModel = "Qwen3-0.6B";
 
-/// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --machine-label --run-id
-/// --proc
+/// --model --backend --profile --seed --seq --threads --variant --programs --compile-limit --time-limit --qos
+/// --machine-label --run-id --proc
 struct DeviceOptions {
-  std::string model, backend = "auto", profile{emulator::kDefaultProfile}, variant, programs, machine_label;
-  std::string run_id;  // empty: a new one
+  std::string model, backend = "auto", variant, programs, machine_label;
+  std::string profile;  // empty: the default, or that of the engine's family
+  std::string run_id;   // empty: a new one
   std::int64_t proc = 0;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> seq, compile_limit;
+  std::optional<double> time_limit;  // seconds, of calls into the engine
+  unsigned qos = apple::kDefaultQos;
+  bool timed = false;  // not an option: compiles are measured, so none may come from a cache
   int threads = 0;
 
   /// What --model names, with --seq applied; nothing when it was not given.
@@ -66,12 +73,16 @@ struct Session {
   RunContext run;
   std::unique_ptr<ThreadPool> pool;
   emulator::Profile profile;
+  std::unique_ptr<Watchdog> watchdog;  // of the engine's calls; none for the emulator
   std::unique_ptr<ane::Device> device;
 };
 
 /// Errors: a backend that this build or machine does not have (exit code 3), an unknown one (2), `reference` where a
 /// device is needed (2).
 Session open_session(const DeviceOptions& options);
+
+/// Should a call into the engine not return, the results end with a row that says so.
+void write_last_words(Session& session, ResultFile& results);
 
 /// What validation and benchmarks run kernels with. Refers to the session.
 validate::CheckOptions check_options(const DeviceOptions& options, Session& session);
@@ -83,7 +94,7 @@ std::vector<Record> profile_rows(const Session& session);
 struct BackendChoice {
   std::string backend, why;
 };
-BackendChoice choose_backend();
+BackendChoice choose_backend(const Environment& environment);
 
 /// Quoted for a shell when it needs to be.
 std::string shell_quoted(const std::string& text);

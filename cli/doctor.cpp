@@ -30,7 +30,7 @@ ordered_json libraries(const Environment& environment) {
 }
 
 std::string describe(const Environment& environment) {
-  const BackendChoice choice = choose_backend();
+  const BackendChoice choice = choose_backend(environment);
   auto report = ordered_json::parse(environment_json(environment));
   report["backend"] = choice.backend;
   report["backend_reason"] = choice.why;
@@ -48,7 +48,7 @@ std::string unmet(const std::string& requirement, const Environment& environment
   const PowerState& power = environment.power;
   if (requirement == "ane") {
     if (environment.virtual_machine) return "this is a virtual machine: the engine is not usable in one";
-    const BackendChoice choice = choose_backend();
+    const BackendChoice choice = choose_backend(environment);
     return choice.backend == "apple" ? "" : "the backend is " + choice.backend + ": " + choice.why;
   }
   if (requirement == "ac")

@@ -20,7 +20,7 @@ int self_test_command(const DeviceOptions& device, bool full, const std::string&
                       "leave --backend out");
   check_result_file(out);
   Session session = open_session(emulated);
-  auto plan = validate::SelfTestPlan::make(emulated.profile, full, emulated.seed);
+  auto plan = validate::SelfTestPlan::make(session.profile.name, full, emulated.seed);
   plan.keep(filter);
   const auto planned = static_cast<std::int64_t>(plan.defective.size() + plan.healthy.size());
   if (planned == 0) throw input_error("--filter " + filter, "fits none of the self-test's cases", "leave it out");

@@ -129,13 +129,14 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
 }
 
 /// The command line that runs one case again. Paths that are absolute are named by their last part.
-std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
+std::string reproduce_line(const ValidateOptions& o, const Session& session, const validate::Case& c) {
   const auto path = [](const std::string& text) {
     const std::filesystem::path p(text);
     return shell_quoted(p.is_absolute() ? p.filename().string() : text);
   };
   const DeviceOptions& d = o.settings.device;
-  std::string line = "aneval validate --backend " + d.backend + " --profile " + d.profile;
+  std::string line = "aneval validate --backend " + d.backend + " --profile " +
+                     (d.profile.empty() ? session.profile.name : path(d.profile));
   if (!d.programs.empty()) line += " --programs " + path(d.programs);
   if (o.settings.random_init)
     line += " --random-init --model " + path(d.model.empty() ? std::string(kDefaultModel) : d.model) + " --seed " +
@@ -151,10 +152,12 @@ std::string reproduce_line(const ValidateOptions& o, const validate::Case& c) {
 class Runner {
  public:
   Runner(const ValidateOptions& options, CaseRunner& here) : here_(here) {
-    if (!options.isolate) return;
+    // What calls into the engine may hang with.
+    if (!options.isolate && !here.session().watchdog) return;
     WorkerOptions worker;
     worker.command = {executable_path(), "worker"};
-    worker.limit = std::chrono::minutes(10);  // the largest preset takes seconds; hanging compiles take half an hour
+    // The largest preset takes seconds. On the engine the worker's own watchdog comes first, and knows the call.
+    worker.limit = here.session().watchdog ? std::chrono::hours(2) : std::chrono::minutes(10);
     worker_ = std::make_unique<Worker>(worker);
     settings_ = settings_json(options.settings);
   }
@@ -166,6 +169,8 @@ class Runner {
     if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
     Outcome outcome;
     outcome.status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
+    for (const Status hung : {Status::compile_timeout, Status::run_timeout})
+      if (task.reason.find(status_name(hung)) != std::string::npos) outcome.status = hung;  // the watchdog's last words
     outcome.reason = "worker process: " + task.reason;
     outcome.summary = fmt::format("{:<11} {}", c.kernel, validate::case_text(c));
     validate::CaseResult result;
@@ -208,7 +213,8 @@ int validate_command(const ValidateOptions& o) {
     progress("");
     fmt::print("{:<12} {}\n", status_name(outcome.status), outcome.summary);
     if (outcome.status != Status::ok)
-      fmt::print("             {}\n             reproduce: {}\n", outcome.reason, reproduce_line(o, cases[i]));
+      fmt::print("             {}\n             reproduce: {}\n", outcome.reason,
+                 reproduce_line(o, here.session(), cases[i]));
     std::fflush(stdout);  // a log or a pipe sees each case when it is done
     ++(outcome.status == Status::ok ? ok : outcome.status == Status::degraded ? degraded : failed);
     results.append(outcome.rows);
@@ -254,7 +260,7 @@ void add_validate(CLI::App& app, Action& action) {
       "--self-test", options->self_test,
       "commit every known defect (`aneval list defects`) and demand that each is found and no healthy run "
       "is flagged; --profile, --full and --filter apply");
-  command->add_flag("--isolate", options->isolate, "run cases in worker processes");
+  command->add_flag("--isolate", options->isolate, "run cases in worker processes (always on the engine)");
   command->add_option("--out", options->out, "write the records to this CSV file");
   command->callback([options, &action] { action = [options] { return validate_command(*options); }; });
 }

@@ -78,6 +78,8 @@ std::string settings_json(const ValidateSettings& s) {
             {"text", s.text},         {"random_init", s.random_init}};
   if (d.seq) j["seq"] = *d.seq;
   if (d.compile_limit) j["compile_limit"] = *d.compile_limit;
+  if (d.time_limit) j["time_limit"] = *d.time_limit;
+  j["qos"] = d.qos;
   return j.dump();
 }
 
@@ -97,6 +99,8 @@ ValidateSettings parse_settings(const std::string& text) {
   d.threads = j.at("threads");
   if (j.contains("seq")) d.seq = j["seq"].get<std::int64_t>();
   if (j.contains("compile_limit")) d.compile_limit = j["compile_limit"].get<std::int64_t>();
+  if (j.contains("time_limit")) d.time_limit = j["time_limit"].get<double>();
+  d.qos = j.at("qos");
   s.weights = j.at("weights");
   s.tokenizer = j.at("tokenizer");
   s.text = j.at("text");
