@@ -108,6 +108,33 @@ TEST(StaticWeights, EveryCaseIsJudgedOnItsOwnWeights) {
   EXPECT_EQ(device->counters().compile_attempts, 2 + 1) << "equal weights do not compile again";
 }
 
+// Padded heads and halves of heads, folded scales, both packings: the same output, judged in the same way.
+TEST(StaticWeights, AreJudgedAsDynamicOnes) {
+  const auto device = make_device();
+  KernelChecker checker(options_for(*device));
+  for (const std::size_t shape : {0, 5}) {  // pairs of neighbours, and of halves
+    for (const ane::Variant& variant : static_variants()) {
+      for (const char* kernel : {"sdpaFwd", "woFwd", "qBwd", "ffnFused"}) {
+        Case c;
+        c.kernel = kernel;
+        c.shape = edge_shapes().at(shape);
+        c.variant = variant;
+        const CaseResult compiled = checker.run(c);
+        c.variant.weights = ane::Weights::dynamic;
+        const CaseResult dynamic = checker.run(c);
+        SCOPED_TRACE(case_text(c));
+        EXPECT_EQ(compiled.status, Status::ok) << compiled.reason;
+        EXPECT_EQ(compiled.output_hash, dynamic.output_hash);
+        ASSERT_EQ(compiled.blocks.size(), dynamic.blocks.size());
+        for (std::size_t i = 0; i < compiled.blocks.size(); ++i) {
+          EXPECT_EQ(compiled.blocks[i].metrics.nmse, dynamic.blocks[i].metrics.nmse);
+          EXPECT_NEAR(compiled.blocks[i].device.worst.ratio, dynamic.blocks[i].device.worst.ratio, 1e-6);
+        }
+      }
+    }
+  }
+}
+
 TEST(StaticWeights, ConstantsOfAnotherFormThanTheSlotsAreFound) {
   const auto device = make_device();
   for (const bool transposed : {false, true}) {
