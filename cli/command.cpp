@@ -55,7 +55,8 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
-  app.add_option("--compile-limit", options.compile_limit, "compiles per process: refuse more; train goes on in a fresh one")
+  app.add_option("--compile-limit", options.compile_limit,
+                 "compiles per process: refuse more; train goes on in a fresh one")
       ->check(CLI::PositiveNumber);
   app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
   app.add_option("--run-id", options.run_id, "run_id of the records, for several processes of one run");

@@ -227,9 +227,9 @@ CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
     // A device or a check that failed is a result; a wrong case is the caller's mistake.
     if (error.code() == ExitCode::bad_input) throw;
     const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
-    result.status = device != nullptr                            ? device->status()
+    result.status = device != nullptr                        ? device->status()
                     : error.code() == ExitCode::check_failed ? Status::wrong_result
-                                                                 : Status::run_error;
+                                                             : Status::run_error;
     result.reason = error.what();
   }
   result.milliseconds = watch.ns() / 1'000'000;
