@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
+#include <stdexcept>
 
 #include "ane/mil/checker.h"
 #include "ane/mil/text.h"
@@ -92,6 +94,9 @@ std::optional<mil::BuiltProgram> read_external_program(const std::filesystem::pa
 CompiledKernel prepare_kernel(const KernelSpec& spec, const KernelConfig& config, const ProgramOptions& options) {
   PackedLayout layout = spec.layout(config);
   if (!options.programs.empty()) {
+    if (config.variant.weights == Weights::compiled)
+      throw input_error("--programs", "a program from a file holds weights of its own, not those of a layer",
+                        "choose weights=dynamic for it");
     if (auto external = read_external_program(options.programs, spec.name, layout))
       return {spec.name, config, std::move(layout), std::move(*external), true, nullptr};
   }
@@ -105,6 +110,24 @@ CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const Kern
   kernel.executable = device.compile(kernel.source());
   device.load(*kernel.executable);
   return kernel;
+}
+
+void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::span<float> values) {
+  const mil::Operation* constant = kernel.program.graph.main().find(slot.name);
+  const mil::Attribute* value = constant == nullptr ? nullptr : constant->attribute("val");
+  const auto* named = value == nullptr ? nullptr : std::get_if<mil::BlobFile>(&value->literal.value);
+  const auto file = named == nullptr ? kernel.program.weights.end() : kernel.program.weights.find(named->path);
+  if (file == kernel.program.weights.end())
+    throw std::logic_error("the program of " + kernel.name + " has no weight file for '" + slot.name + "'");
+  const std::int64_t width = slot.width.padded_size();
+  const auto bytes = static_cast<std::uint64_t>(2 * slot.channels.padded_size() * width);
+  const Blob blob = read_blob(file->second, named->offset, bytes, named->path);
+  std::vector<half_t> bits(bytes / 2);
+  std::memcpy(bits.data(), blob.bytes.data(), bytes);
+  std::size_t i = 0;
+  for (std::int64_t c = 0; c < slot.channels.size(); ++c)
+    for (std::int64_t w = 0; w < slot.width.size(); ++w)
+      values[i++] = to_float(bits[static_cast<std::size_t>(slot.channels.place(c) * width + slot.width.place(w))]);
 }
 
 void check_no_poison(Request& request, half_t pattern) {

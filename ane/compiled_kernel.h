@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "ane/device.h"
@@ -19,7 +20,7 @@ struct CompiledKernel {
   bool external = false;  // read from a folder: rows carry variant `external`
   std::shared_ptr<Executable> executable;
 
-  bool has_weights() const;
+  bool has_weights() const;  // on its input surface
   ProgramSource source() const;
 };
 
@@ -44,6 +45,10 @@ CompiledKernel prepare_kernel(const KernelSpec& spec, const KernelConfig& config
 /// prepare_kernel, compiled and loaded.
 CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const KernelConfig& config,
                               const ProgramOptions& options = {});
+
+/// A weight that the program holds, as the logical matrix [channels, width] of its slot (fp16 widened): what the text
+/// and the weight files that a device gets say. Throws std::logic_error when the program has no such weight file.
+void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::span<float> values);
 
 /// Throws (exit code 1) when any element of the output still equals the poison it was filled with: the engine said yes
 /// and wrote nothing there.

@@ -24,18 +24,46 @@ class Lap {
   Stopwatch watch_;
 };
 
+bool holds_weights(const KernelRegistry& registry, const std::string& kernel, const KernelConfig& config) {
+  return !registry.find(kernel).layout(config).compiled().empty();
+}
+
 }  // namespace
+
+CompileCounts CompileCounts::of(const KernelRegistry& registry, const ModelShape& shape, const Variant& variant) {
+  CompileCounts counts;
+  for (const std::string& name : layer_plan(variant).kernels())
+    ++(holds_weights(registry, name, {shape, variant}) ? counts.per_staged_layer : counts.shared);
+  return counts;
+}
 
 LayerPrograms::LayerPrograms(Device& device, const KernelRegistry& registry, const ModelShape& shape,
                              const Variant& variant, const ProgramOptions& options)
-    : device_(device), shape_(shape), variant_(variant), plan_(layer_plan(variant)) {
+    : device_(device),
+      registry_(registry),
+      options_(options),
+      shape_(shape),
+      variant_(variant),
+      plan_(layer_plan(variant)) {
   for (const std::string& name : plan_.kernels()) {
-    CompiledKernel kernel = compile_kernel(device, registry.find(name), {shape, variant}, options);
+    KernelConfig config{shape, variant};
+    config.shapes_only = holds_weights(registry, name, config);
+    CompiledKernel kernel = config.shapes_only ? prepare_kernel(registry.find(name), config, options)
+                                               : compile_kernel(device, registry.find(name), config, options);
     outputs_[name] = device.create_surface(static_cast<std::size_t>(kernel.layout.output_bytes()));
     if (!kernel.has_weights())
       shared_inputs_[name] = device.create_surface(static_cast<std::size_t>(kernel.layout.input_bytes()));
     kernels_.emplace(name, std::move(kernel));
   }
+}
+
+CompiledKernel LayerPrograms::prepare(const std::string& name, const NamedTensors& weights) const {
+  KernelConfig config{shape_, variant_};
+  config.weights = &weights;
+  CompiledKernel kernel = prepare_kernel(registry_.find(name), config, options_);
+  kernel.config.weights = nullptr;         // they need not outlive this
+  kernel.program.exact_constants.clear();  // four times the weights' bytes, for whoever judges
+  return kernel;
 }
 
 Layer::Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops)
@@ -45,16 +73,48 @@ Layer::Layer(LayerPrograms& programs, ThreadPool* pool, CpuOps cpu_ops)
     Bound bound;
     bound.input = kernel.has_weights() ? device.create_surface(static_cast<std::size_t>(kernel.layout.input_bytes()))
                                        : programs.shared_inputs_.at(name);
-    bound.request = device.make_request(kernel.executable, bound.input, programs.outputs_.at(name));
+    if (kernel.executable)
+      bound.request = device.make_request(kernel.executable, bound.input, programs.outputs_.at(name));
     bound_.emplace(name, std::move(bound));
   }
 }
 
-void Layer::stage(const NamedTensors& weights, WeightPasses passes) {
+const CompiledKernel& Layer::kernel(std::string_view name) const {
+  const Bound& bound = bound_.find(name)->second;
+  return bound.own ? *bound.own : programs_.kernel(name);
+}
+
+void Layer::recompile(const std::string& name, Bound& bound, const NamedTensors& weights,
+                      const StageObserver& observer) {
+  const auto lap = [&](std::string_view phase, Stopwatch& watch) {
+    if (observer) observer(phase, watch.ns());
+    watch.restart();
+  };
+  Stopwatch watch;
+  Device& device = programs_.device();
+  // The old program goes before the new one comes: a device need not hold both.
+  bound.request.reset();
+  bound.own.reset();
+  CompiledKernel kernel = programs_.prepare(name, weights);
+  lap("restage", watch);
+  kernel.executable = device.compile(kernel.source());
+  lap("compile", watch);
+  device.load(*kernel.executable);
+  bound.request = device.make_request(kernel.executable, bound.input, programs_.outputs_.at(name));
+  bound.own = std::move(kernel);
+  lap("load", watch);
+}
+
+void Layer::stage(const NamedTensors& weights, WeightPasses passes, const StageObserver& observer) {
+  weights_ = nullptr;
+  const Stopwatch watch;
   std::vector<StagingTarget> targets;
   for (const auto& [name, kernel] : programs_.kernels_)
     if (kernel.has_weights()) targets.push_back({&kernel.layout, bound_.at(name).input.get()});
   stage_weights(targets, weights, pool_, passes);
+  if (observer && !targets.empty()) observer("restage", watch.ns());
+  for (auto& [name, bound] : bound_)
+    if (!programs_.kernel(name).layout.compiled().empty()) recompile(name, bound, weights, observer);
   weights_ = &weights;
 }
 

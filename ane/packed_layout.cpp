@@ -109,12 +109,20 @@ PackedLayout::PackedLayout(std::vector<Slot> slots, std::vector<Block> blocks)
   check_surface(output_channels_, output_width_, "block");
 }
 
-PackedLayout PackedLayout::along_width(std::vector<Slot> slots, std::vector<Block> blocks, Packing packing) {
-  const SlotKind first = packing == Packing::acts_first ? SlotKind::activation : SlotKind::weight;
-  std::vector<Slot> ordered;
-  std::ranges::copy_if(slots, std::back_inserter(ordered), [&](const Slot& slot) { return slot.kind == first; });
-  std::ranges::copy_if(slots, std::back_inserter(ordered), [&](const Slot& slot) { return slot.kind != first; });
-  PackedLayout layout(std::move(ordered), std::move(blocks));
+PackedLayout PackedLayout::along_width(std::vector<Slot> slots, std::vector<Block> blocks, const Variant& variant) {
+  // What is wrong with a slot is wrong wherever it lies.
+  PackedLayout layout(std::move(slots), std::move(blocks));
+  const auto place = [&](SlotKind first) {
+    std::ranges::stable_partition(layout.slots_, [&](const Slot& slot) { return slot.kind == first; });
+  };
+  place(variant.packing == Packing::acts_first ? SlotKind::activation : SlotKind::weight);
+  if (variant.weights == Weights::compiled) {
+    place(SlotKind::activation);
+    const auto weights = std::ranges::find(layout.slots_, SlotKind::weight, &Slot::kind);
+    layout.compiled_.assign(weights, layout.slots_.end());
+    layout.slots_.erase(weights, layout.slots_.end());
+    if (layout.slots_.empty()) throw wrong("slot", "", "there is none but weights that are compiled in");
+  }
   layout.input_channels_ = layout.slots_.front().channels.padded_size();
   for (Slot& slot : layout.slots_) {
     if (slot.channels != layout.slots_.front().channels)
@@ -141,6 +149,12 @@ PackedLayout PackedLayout::along_channels(std::vector<Slot> slots, std::vector<B
   }
   check_surface(layout.input_channels_, layout.input_width_, "slot");
   return layout;
+}
+
+std::vector<Slot> PackedLayout::operands() const {
+  std::vector<Slot> all = slots_;
+  all.insert(all.end(), compiled_.begin(), compiled_.end());
+  return all;
 }
 
 const Slot& PackedLayout::slot(std::string_view name) const { return find(slots_, "slot", name); }

@@ -49,8 +49,9 @@ Axis make_axis(std::int64_t n, const Variant& variant, std::int64_t groups = 1);
 
 enum class SlotKind { activation, weight };
 
-/// One slot of an input surface: a logical matrix [channels, width]. A weight slot also says which model tensor it is
-/// staged from: that tensor in its natural orientation, transposed when the slot holds its transpose, times `scale`.
+/// One slot of an input surface, or a weight that is compiled into the program in the same form: a logical matrix
+/// [channels, width]. A weight slot also says which model tensor it is staged from: that tensor in its natural
+/// orientation, transposed when the slot holds its transpose, times `scale`.
 struct Slot {
   std::string name;
   SlotKind kind = SlotKind::activation;
@@ -76,14 +77,18 @@ class PackedLayout {
                                     block.width.place(token));
   }
 
-  /// Slots side by side along the last axis; all have the same channels. `packing` orders activations and weights,
-  /// each kind keeping the order given.
-  static PackedLayout along_width(std::vector<Slot> slots, std::vector<Block> blocks, Packing packing);
+  /// Slots side by side along the last axis; all have the same channels. The variant's packing orders activations and
+  /// weights, each kind keeping the order given; with static weights these are compiled() instead.
+  static PackedLayout along_width(std::vector<Slot> slots, std::vector<Block> blocks, const Variant& variant);
   /// Slots one below the other along the channels; all have the same width.
   static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks);
 
   const std::vector<Slot>& slots() const { return slots_; }  // in the order of the surface
   const std::vector<Block>& blocks() const { return blocks_; }
+  /// Weights that the program holds as constants; they have no place on the surface.
+  const std::vector<Slot>& compiled() const { return compiled_; }
+  /// All that the kernel computes from: slots() and compiled().
+  std::vector<Slot> operands() const;
   /// Errors: an unknown name, with the names that exist.
   const Slot& slot(std::string_view name) const;
   const Block& block(std::string_view name) const;
@@ -98,7 +103,7 @@ class PackedLayout {
  private:
   PackedLayout(std::vector<Slot> slots, std::vector<Block> blocks);
 
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_, compiled_;
   std::vector<Block> blocks_;
   std::int64_t input_channels_ = 0, input_width_ = 0, output_channels_ = 0, output_width_ = 0;
 };

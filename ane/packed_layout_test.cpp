@@ -108,7 +108,7 @@ TEST(PackedLayout, SlotsSideBySide) {
                        activation("z", plain(12), plain(5)), weight("v", plain(12), {2, 3, 4})};
   };
   const std::vector<Block> blocks = {{"a", plain(12), plain(5)}, {"b", {4, 5, 8}, plain(5)}};
-  const PackedLayout acts = PackedLayout::along_width(slots(), blocks, Packing::acts_first);
+  const PackedLayout acts = PackedLayout::along_width(slots(), blocks, {});
   EXPECT_EQ(acts.input_channels(), 12);
   EXPECT_EQ(acts.input_width(), 5 + 5 + 7 + 8);
   EXPECT_EQ(acts.input_bytes(), 2 * 12 * 25);
@@ -124,11 +124,25 @@ TEST(PackedLayout, SlotsSideBySide) {
   EXPECT_EQ(acts.output_width(), 5);
   EXPECT_EQ(acts.output_bytes(), 2 * 44 * 5);
 
-  const PackedLayout weights = PackedLayout::along_width(slots(), blocks, Packing::weights_first);
+  const PackedLayout weights = PackedLayout::along_width(slots(), blocks, {.packing = Packing::weights_first});
   EXPECT_EQ(weights.slot("w").width_offset, 0);
   EXPECT_EQ(weights.slot("v").width_offset, 7);
   EXPECT_EQ(weights.slot("x").width_offset, 15);
   EXPECT_EQ(weights.slot("z").width_offset, 20);
+
+  // Compiled into the program they have no place on the surface, whatever the packing.
+  for (const Packing packing : {Packing::acts_first, Packing::weights_first}) {
+    const PackedLayout compiled =
+        PackedLayout::along_width(slots(), blocks, {.packing = packing, .weights = Weights::compiled});
+    EXPECT_EQ(compiled.input_width(), 5 + 5);
+    EXPECT_EQ(compiled.slot("z").width_offset, 5);
+    ASSERT_EQ(compiled.compiled().size(), 2u);
+    EXPECT_EQ(compiled.compiled()[0].name, "w");
+    EXPECT_EQ(compiled.compiled()[1].name, "v");
+    EXPECT_EQ(compiled.operands().size(), 4u);
+    EXPECT_EQ(compiled.output_channels(), acts.output_channels());
+  }
+  EXPECT_TRUE(acts.compiled().empty());
 }
 
 TEST(PackedLayout, SlotsBelowEachOther) {
@@ -154,7 +168,7 @@ TEST(PackedLayout, WrongLayoutsAreRefused) {
   const Axis c = plain(4), w = plain(5);
   const std::vector<Block> blocks = {{"a", c, w}};
   const auto beside = [&](std::vector<Slot> slots, std::vector<Block> b) {
-    return error_of([&] { PackedLayout::along_width(std::move(slots), std::move(b), Packing::acts_first); });
+    return error_of([&] { PackedLayout::along_width(std::move(slots), std::move(b), {}); });
   };
   const auto below = [&](std::vector<Slot> slots) {
     return error_of([&] { PackedLayout::along_channels(std::move(slots), blocks); });
@@ -180,8 +194,7 @@ TEST(PackedLayout, OverflowNamesTheSlot) {
   const std::vector<Block> blocks = {{"a", plain(4), plain(5)}};
   EXPECT_THAT(error_of([&] {
                 PackedLayout::along_width(
-                    {activation("x", plain(1), plain(large)), activation("z", plain(1), plain(large))}, blocks,
-                    Packing::acts_first);
+                    {activation("x", plain(1), plain(large)), activation("z", plain(1), plain(large))}, blocks, {});
               }),
               HasSubstr("slot 'z': its size or offset overflows"));
   EXPECT_THAT(error_of([&] { PackedLayout::along_channels({activation("x", plain(large), plain(4))}, blocks); }),

@@ -204,24 +204,26 @@ void stage_rows(const WeightJob& job, const WeightJob* twin, std::int64_t begin,
   });
 }
 
-/// Appends the layout's weight slots, checked against the tensors.
+/// The job of a weight slot in that region, checked against the tensors.
+WeightJob weight_job(const Slot& slot, const Region& region, const NamedTensors& weights) {
+  const auto found = weights.find(slot.weight);
+  if (found == weights.end())
+    throw input_error("weight '" + slot.weight + "'", "missing", "add it: slot '" + slot.name + "' is staged from it");
+  const Tensor& tensor = found->second;
+  std::vector<std::int64_t> expected = {slot.channels.size(), slot.width.size()};
+  if (slot.transposed) std::swap(expected[0], expected[1]);
+  if (tensor.shape != expected || static_cast<std::int64_t>(tensor.data.size()) != Tensor::element_count(expected))
+    throw input_error(
+        "weight '" + slot.weight + "'",
+        "has shape " + shape_text(tensor.shape) + " and " + std::to_string(tensor.data.size()) + " values",
+        "slot '" + slot.name + "' is staged from " + shape_text(expected));
+  return {&slot, &tensor, region};
+}
+
+/// Appends the layout's weight slots.
 void add_jobs(const PackedLayout& layout, const NamedTensors& weights, std::vector<WeightJob>& jobs) {
-  for (const Slot& slot : layout.slots()) {
-    if (slot.kind != SlotKind::weight) continue;
-    const auto found = weights.find(slot.weight);
-    if (found == weights.end())
-      throw input_error("weight '" + slot.weight + "'", "missing",
-                        "add it: slot '" + slot.name + "' is staged from it");
-    const Tensor& tensor = found->second;
-    std::vector<std::int64_t> expected = {slot.channels.size(), slot.width.size()};
-    if (slot.transposed) std::swap(expected[0], expected[1]);
-    if (tensor.shape != expected || static_cast<std::int64_t>(tensor.data.size()) != Tensor::element_count(expected))
-      throw input_error(
-          "weight '" + slot.weight + "'",
-          "has shape " + shape_text(tensor.shape) + " and " + std::to_string(tensor.data.size()) + " values",
-          "slot '" + slot.name + "' is staged from " + shape_text(expected));
-    jobs.push_back({&slot, &tensor, region_of(layout, slot)});
-  }
+  for (const Slot& slot : layout.slots())
+    if (slot.kind == SlotKind::weight) jobs.push_back(weight_job(slot, region_of(layout, slot), weights));
 }
 
 /// The job that can be done in one pass with a job that is not transposed; null when there is none.
@@ -269,6 +271,15 @@ void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& w
       if (const WeightJob* twin = twin_of(job, jobs); twin != nullptr && !done.contains(twin)) stage(job, twin);
   for (const WeightJob& job : jobs)
     if (!done.contains(&job)) stage(job, nullptr);
+}
+
+std::vector<half_t> staged_bits(const Slot& slot, const NamedTensors& weights) {
+  const std::int64_t width = slot.width.padded_size();
+  WeightJob job = weight_job(slot, {slot.channels, slot.width, 0, 0, width}, weights);
+  std::vector<half_t> bits(static_cast<std::size_t>(slot.channels.padded_size() * width));
+  job.surface = bits.data();
+  stage_rows(job, nullptr, 0, job.tensor->rows(), Stores::cached);
+  return bits;
 }
 
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "ane/packed_layout.h"
 #include "ane/surface.h"
@@ -33,6 +34,10 @@ enum class WeightPasses {
 /// The same for all surfaces of a layer. The bits do not depend on `passes`.
 void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& weights, ThreadPool* pool = nullptr,
                    WeightPasses passes = WeightPasses::per_tensor);
+
+/// What stage_weights would write into a weight slot: its fp16 numbers row by row [channels, width] as they lie there,
+/// padding +0 included. For weights that are compiled into a program. Errors: as stage_weights.
+std::vector<half_t> staged_bits(const Slot& slot, const NamedTensors& weights);
 
 /// One slot from a logical matrix [channels, width] as it lies on the surface (so `wq_t` is [D, Q]).
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input);

@@ -84,7 +84,7 @@ Model random_model(Source& source) {
                                  slot("c_t", "c", axes.kv, true, scale),
                                  slot("d", "d", other, false, scale),
                                  {.name = "z", .channels = channels, .width = axes.seq}},
-                                {{"y", other, axes.seq}, {"p", axes.head_queries, axes.seq}}, variant.packing);
+                                {{"y", other, axes.seq}, {"p", axes.head_queries, axes.seq}}, variant);
   const std::int64_t n = channels.size();
   NamedTensors weights = {{"a", source.tensor(other.size(), n)},
                           {"b", source.tensor(n, shape.hidden)},
@@ -144,6 +144,27 @@ TEST(Staging, WeightsOfRandomModels) {
     const auto surface = poisoned(model.layout.input_bytes());
     stage_weights(model.layout, model.weights, *surface);
     ASSERT_EQ(contents(*surface), staged_one_by_one(model));
+  }
+}
+
+TEST(Staging, WeightsForAProgramAreThoseOfTheSurface) {
+  for (unsigned seed = 0; seed < 120; ++seed) {
+    Source source(seed);
+    const Model model = random_model(source);
+    SCOPED_TRACE(describe(model));
+    const auto surface = make_host_surface(static_cast<std::size_t>(model.layout.input_bytes()));
+    stage_weights(model.layout, model.weights, *surface);
+    const std::vector<half_t> all = contents(*surface);
+    for (const Slot& slot : model.layout.slots()) {
+      if (slot.kind != SlotKind::weight) continue;
+      const std::int64_t rows = slot.channels.padded_size(), width = slot.width.padded_size();
+      std::vector<half_t> expected;
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const auto begin = all.begin() + (slot.channel_offset + row) * model.layout.input_width() + slot.width_offset;
+        expected.insert(expected.end(), begin, begin + width);
+      }
+      ASSERT_EQ(staged_bits(slot, model.weights), expected) << slot.name;
+    }
   }
 }
 
@@ -297,6 +318,7 @@ TEST(Staging, WrongWeightsAreNamedAndNothingIsWritten) {
   weights = model.weights;
   weights["d"].data.pop_back();
   EXPECT_THAT(stage(weights), HasSubstr("weight 'd': has shape"));
+  EXPECT_THAT(error_of([&] { staged_bits(model.layout.slot("d"), weights); }), HasSubstr("weight 'd': has shape"));
   EXPECT_EQ(count_poison(*surface, kUntouched), model.layout.input_bytes() / 2);
 }
 

@@ -35,6 +35,9 @@ const std::vector<VariantChoice>& variant_choices() {
              "how sdpaBwd2 sums a row: reduce_sum, or a matmul with ones, which has the wider accumulator"),
       choice("pad", &Variant::pad, {"none", "32"},
              "axes as they are, or rounded up to multiples of 32: larger surfaces, but any shape fits the engine"),
+      choice("weights", &Variant::weights, {"dynamic", "static"},
+             "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
+             "layer, which every update makes anew"),
   };
   return choices;
 }

@@ -21,6 +21,9 @@ enum class Packing { acts_first, weights_first };
 enum class RowSum { reduce, matmul };
 /// multiple_of_32: every slot width, every contraction and S rounded up to a multiple of 32.
 enum class Pad { none, multiple_of_32 };
+/// Where weights come from: slots of the input surface, or ("static") constants of the program, as the pipelines before
+/// the dynamic ones had them: then every update of a layer's weights compiles its kernels again.
+enum class Weights { dynamic, compiled };
 
 struct Variant {
   HeadMap head_map = HeadMap::grouped;
@@ -28,6 +31,7 @@ struct Variant {
   Packing packing = Packing::acts_first;
   RowSum row_sum = RowSum::reduce;
   Pad pad = Pad::none;
+  Weights weights = Weights::dynamic;
 
   bool operator==(const Variant&) const = default;
 };

@@ -28,6 +28,7 @@ TEST(Variant, DefaultIsTheSeed) {
   EXPECT_EQ(variant.packing, Packing::acts_first);
   EXPECT_EQ(variant.row_sum, RowSum::reduce);
   EXPECT_EQ(variant.pad, Pad::none);
+  EXPECT_EQ(variant.weights, Weights::dynamic);
   EXPECT_EQ(variant_text(variant), "default");
   EXPECT_EQ(parse_variant("default"), variant);
   EXPECT_EQ(parse_variant(""), variant);
@@ -40,10 +41,13 @@ TEST(Variant, TextNamesWhatDiffersInTableOrder) {
   variant.packing = Packing::weights_first;
   variant.row_sum = RowSum::matmul;
   variant.pad = Pad::multiple_of_32;
-  const std::string text = "head_map=cyclic_fwd;score_scale=folded;packing=weights_first;row_sum=matmul;pad=32";
+  variant.weights = Weights::compiled;
+  const std::string text =
+      "head_map=cyclic_fwd;score_scale=folded;packing=weights_first;row_sum=matmul;pad=32;weights=static";
   EXPECT_EQ(variant_text(variant), text);
   EXPECT_EQ(parse_variant(text), variant);
-  EXPECT_EQ(parse_variant("pad=32;row_sum=matmul;packing=weights_first;score_scale=folded;head_map=cyclic_fwd"),
+  EXPECT_EQ(parse_variant("weights=static;pad=32;row_sum=matmul;packing=weights_first;score_scale=folded;"
+                          "head_map=cyclic_fwd"),
             variant);
   EXPECT_EQ(variant_text(parse_variant("pad=none;head_map=cyclic")), "head_map=cyclic");
 }
@@ -61,7 +65,7 @@ TEST(Variant, EveryCombinationReadsBack) {
       }
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2);
+  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2);
   for (const Variant& variant : variants) EXPECT_EQ(parse_variant(variant_text(variant)), variant);
 }
 
@@ -73,6 +77,7 @@ TEST(Variant, ErrorsNameTheWord) {
   EXPECT_THAT(error_of("pad"), HasSubstr("variant"));
   EXPECT_THAT(error_of("pad=32;pad=none"), HasSubstr("pad"));
   EXPECT_THAT(error_of("pad=64"), HasSubstr("none, 32"));
+  EXPECT_THAT(error_of("weights=compiled"), AllOf(HasSubstr("variant weights"), HasSubstr("dynamic, static")));
 }
 
 TEST(Variant, ChoicesSayWhatTheyTrade) {

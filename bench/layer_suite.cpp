@@ -69,12 +69,12 @@ std::shared_ptr<LayerState> make_state(ValidatedCases& cases, const validate::Ca
   state->programs =
       std::make_unique<ane::LayerPrograms>(*options.device, options.registry, c.shape, c.variant, options.programs);
   state->layer = std::make_unique<ane::Layer>(*state->programs, options.pool);
+  for (const std::string& name : validate::layer_weights()) state->weights[name] = state->inputs.at(name);
+  state->layer->stage(state->weights);
   const ane::DeviceCounters after = options.device->counters();
   state->made.compile_attempts = after.compile_attempts - before.compile_attempts;
   state->made.surfaces = after.surfaces - before.surfaces;
   state->made.surface_bytes = after.surface_bytes - before.surface_bytes;
-  for (const std::string& name : validate::layer_weights()) state->weights[name] = state->inputs.at(name);
-  state->layer->stage(state->weights);
   state->tensors = {{"x", state->inputs.at("x")}, {"dy", state->inputs.at("dy")}};
   state->layer->forward(state->tensors);
   return state;

@@ -33,7 +33,8 @@ std::vector<Benchmark> kernel_suite(const SuiteOptions& options);
 std::vector<Benchmark> matmul_suite(const SuiteOptions& options);
 /// layer_forward and layer_backward on every shape, with each step's share.
 std::vector<Benchmark> layer_suite(const SuiteOptions& options);
-/// train_step on every shape: a whole optimizer step, with each phase's share.
+/// train_step on every shape: a whole optimizer step, with each phase's share; with weights on surfaces, and compiled
+/// in.
 std::vector<Benchmark> train_suite(const SuiteOptions& options);
 /// What the CPU does between kernels: tiling and reduction of heads, rmsnorm, SiLU, rotations, weight gradients.
 std::vector<Benchmark> cpu_suite(const SuiteOptions& options);

@@ -134,7 +134,7 @@ TEST_F(SuitesTest, ALayerCompilesEachKernelOnceAndItsSharesAddUp) {
 
 TEST_F(SuitesTest, ATrainingStepCompilesTenAndItsPhasesAddUp) {
   const auto benchmarks = train_suite(options_);
-  ASSERT_EQ(benchmarks.size(), 1U);
+  ASSERT_EQ(benchmarks.size(), 2U);
   EXPECT_EQ(benchmarks[0].name, "train_step/tiny/seq=12/layers=2");
   const auto rows = measure(benchmarks[0], 3);
   EXPECT_EQ(value(rows, "compile_count"), 0);
@@ -155,6 +155,33 @@ TEST_F(SuitesTest, ATrainingStepCompilesTenAndItsPhasesAddUp) {
   // Medians of three steps, and what lies between the phases.
   EXPECT_GT(shares, 0.5);
   EXPECT_LT(shares, 1.2);
+}
+
+TEST_F(SuitesTest, ATrainingStepWithStaticWeightsCompilesThemEveryTime) {
+  const Benchmark benchmark = train_suite(options_).at(1);
+  EXPECT_EQ(benchmark.name, "train_step/tiny/seq=12/weights=static/layers=2");
+  const auto rows = measure(benchmark, 3);
+  // Eight of the ten kernels hold weights, in each of two layers; sdpaBwd1 and sdpaBwd2 are shared.
+  EXPECT_EQ(value(rows, "compile_count"), 2 * 8);
+  EXPECT_EQ(value(rows, "load_count"), 2 * 8);
+  EXPECT_EQ(value(rows, "compile_count", "all"), 2 + 2 * 8);
+  EXPECT_EQ(value(rows, "dispatches"), 2 * 10);
+  std::map<std::string, double> times;
+  for (const Record& row : rows)
+    if (row.metric == "time" && row.item == "train_step.step") times[row.phase] = *row.value;
+  for (const char* phase : {"compile", "load", "restage", "optimizer"}) EXPECT_GT(times[phase], 0) << phase;
+}
+
+TEST_F(SuitesTest, WhereCompilesAreCountedNoStepCompilesWeights) {
+  emulator::EmulatorOptions options;
+  options.compile_limit = 119;
+  const auto limited = emulator::make_emulator(options);
+  use(*limited);
+  ASSERT_EQ(train_suite(options_).size(), 1U);
+  EXPECT_EQ(train_suite(options_)[0].name, "train_step/tiny/seq=12/layers=2");
+  options_.variant.weights = ane::Weights::compiled;
+  ASSERT_EQ(train_suite(options_).size(), 1U);
+  EXPECT_EQ(train_suite(options_)[0].name, "train_step/tiny/seq=12/weights=static/layers=2");
 }
 
 TEST_F(SuitesTest, ATrainingStepTakesTheLayersThatAreAskedForOrFit) {

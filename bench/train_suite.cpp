@@ -28,18 +28,18 @@ struct LayerChoice {
   std::string note;  // why they are not all
 };
 
-LayerChoice choose_layers(const SuiteOptions& options, const ModelShape& shape) {
+LayerChoice choose_layers(const SuiteOptions& options, const ModelShape& shape, const ane::Variant& variant) {
   if (options.layers)
     return {std::min(*options.layers, shape.layers), *options.layers < shape.layers ? "as asked for" : ""};
   if (options.extent == validate::Extent::quick)
     return {std::min(kQuickLayers, shape.layers), shape.layers > kQuickLayers ? "a quick run" : ""};
   if (options.memory_gib <= 0) return {shape.layers, {}};
   const double bytes = kMemoryShare * options.memory_gib * 0x1p30;
-  const std::int64_t fit = train::layers_that_fit(shape, options.variant, bytes);
+  const std::int64_t fit = train::layers_that_fit(shape, variant, bytes);
   if (fit == shape.layers) return {fit, {}};
   return {std::max<std::int64_t>(fit, 1),
           fmt::format("all {} layers need {:.1f} GiB, {:.0f} % of this machine's memory are {:.1f}", shape.layers,
-                      static_cast<double>(train::training_bytes(shape, options.variant)) / 0x1p30, 100 * kMemoryShare,
+                      static_cast<double>(train::training_bytes(shape, variant)) / 0x1p30, 100 * kMemoryShare,
                       bytes / 0x1p30)};
 }
 
@@ -51,17 +51,19 @@ struct TrainStepState {
   train::TokenIds tokens;
   std::unique_ptr<train::SequenceSampler> data;
   train::StepResult last;
-  std::int64_t compiles = 0;
+  const ane::Device* device = nullptr;
+  std::int64_t compiles_before = 0, compiles = 0;  // of the programs, and of the first step
   std::map<train::PhaseTimes::Key, std::vector<double>> phases;
 };
 
-std::shared_ptr<TrainStepState> make_state(const SuiteOptions& options, const ModelShape& shape) {
+std::shared_ptr<TrainStepState> make_state(const SuiteOptions& options, const ModelShape& shape,
+                                           const ane::Variant& variant) {
   const validate::CheckOptions& check = options.cases->options();
   // Its layers are judged before they are timed.
   validate::Case c;
   c.kernel = "layer";
   c.shape = shape;
-  c.variant = options.variant;
+  c.variant = variant;
   c.seed = options.seed;
   (void)options.cases->layer(c, validate::random_layer_tensors(c));
 
@@ -70,22 +72,22 @@ std::shared_ptr<TrainStepState> make_state(const SuiteOptions& options, const Mo
   text.seq = 64 * shape.seq;
   state->tokens = validate::random_tokens(text, options.seed);
   state->data = std::make_unique<train::SequenceSampler>(state->tokens, shape.seq, options.seed);
-  const std::int64_t before = check.device->counters().compile_attempts;
-  state->programs =
-      std::make_unique<ane::LayerPrograms>(*check.device, check.registry, shape, options.variant, check.programs);
+  state->device = check.device;
+  state->compiles_before = check.device->counters().compile_attempts;
+  state->programs = std::make_unique<ane::LayerPrograms>(*check.device, check.registry, shape, variant, check.programs);
   state->backend = train::make_device_backend(*state->programs, {.pool = check.pool});
   train::TrainSettings settings;
   // Small enough for any number of steps on random tokens.
   settings.schedule = {.peak = 1e-4, .warmup = 10, .steps = 1000};
   state->trainer = std::make_unique<train::Trainer>(train::TrainState::of(validate::random_model(shape, options.seed)),
                                                     *state->backend, settings, check.pool);
-  state->compiles = check.device->counters().compile_attempts - before;
   return state;
 }
 
 void take_step(TrainStepState& state) {
   train::PhaseTimes times;
   state.last = state.trainer->step(*state.data, times);
+  if (state.compiles == 0) state.compiles = state.device->counters().compile_attempts - state.compiles_before;
   for (const auto& [key, nanoseconds] : times.all()) state.phases[key].push_back(static_cast<double>(nanoseconds));
 }
 
@@ -116,8 +118,9 @@ std::vector<Record> step_facts(const TrainStepState& state, const Record& row, c
   return rows;
 }
 
-Subject train_subject(const SuiteOptions& options, const ModelShape& shape, const LayerChoice& choice) {
-  const auto state = make_state(options, shape);
+Subject train_subject(const SuiteOptions& options, const ModelShape& shape, const ane::Variant& variant,
+                      const LayerChoice& choice) {
+  const auto state = make_state(options, shape, variant);
   Subject subject;
   subject.run = [state] { take_step(*state); };
   subject.after = [state] { check_step(*state); };
@@ -130,28 +133,44 @@ Subject train_subject(const SuiteOptions& options, const ModelShape& shape, cons
   return subject;
 }
 
+/// The variant asked for and, when its weights are on surfaces, beside it the one that compiles them in. That one is
+/// left out where compiles are counted (a few steps would use them up), and with programs from files, which hold
+/// weights of their own.
+std::vector<ane::Variant> variants_beside(const SuiteOptions& options) {
+  std::vector<ane::Variant> variants = {options.variant};
+  const bool counted = options.cases && options.cases->options().device->compile_limit();
+  const bool external = options.cases && !options.cases->options().programs.programs.empty();
+  if (options.variant.weights == ane::Weights::compiled || counted || external) return variants;
+  variants.push_back(options.variant);
+  variants.back().weights = ane::Weights::compiled;
+  return variants;
+}
+
+Benchmark train_benchmark(const SuiteOptions& options, ModelShape shape, const ane::Variant& variant) {
+  shape.vocab = std::min(shape.vocab, kTrainedVocabulary);
+  const LayerChoice choice = choose_layers(options, shape, variant);
+  shape.layers = choice.layers;
+  validate::Case c;
+  c.kernel = "layer";
+  c.shape = shape;
+  c.variant = variant;
+  c.seed = options.seed;
+  Benchmark benchmark;
+  benchmark.name = fmt::format("train_step/{}/layers={}", case_name(c), shape.layers);
+  benchmark.row = case_row(c, "train_step");
+  // Steps of a large model take seconds; repetitions are what adds samples.
+  benchmark.iterations = 1;
+  benchmark.prepare = [options, shape, variant, choice] { return train_subject(options, shape, variant, choice); };
+  return benchmark;
+}
+
 }  // namespace
 
 std::vector<Benchmark> train_suite(const SuiteOptions& options) {
   std::vector<Benchmark> benchmarks;
-  for (const ModelShape& model : options.shapes) {
-    ModelShape shape = model;
-    shape.vocab = std::min(shape.vocab, kTrainedVocabulary);
-    const LayerChoice choice = choose_layers(options, shape);
-    shape.layers = choice.layers;
-    validate::Case c;
-    c.kernel = "layer";
-    c.shape = shape;
-    c.variant = options.variant;
-    c.seed = options.seed;
-    Benchmark benchmark;
-    benchmark.name = fmt::format("train_step/{}/layers={}", case_name(c), shape.layers);
-    benchmark.row = case_row(c, "train_step");
-    // Steps of a large model take seconds; repetitions are what adds samples.
-    benchmark.iterations = 1;
-    benchmark.prepare = [options, shape, choice] { return train_subject(options, shape, choice); };
-    benchmarks.push_back(std::move(benchmark));
-  }
+  for (const ModelShape& shape : options.shapes)
+    for (const ane::Variant& variant : variants_beside(options))
+      benchmarks.push_back(train_benchmark(options, shape, variant));
   return benchmarks;
 }
 

@@ -47,10 +47,11 @@ const ValidatedKernel& ValidatedCases::kernel(const validate::Case& c) {
   const std::string text = validate::case_text(c);
   if (const auto found = kernels_.find(text); found != kernels_.end()) return found->second;
   ValidatedKernel made;
-  made.ready = &checker_.ready(c);
-  const ane::CompiledKernel& kernel = made.ready->kernel;
-  const auto data = std::make_shared<validate::CaseData>(validate::make_case_data(c, kernel.layout));
+  const auto data = std::make_shared<validate::CaseData>(
+      validate::make_case_data(c, options_.registry.find(c.kernel).layout(validate::kernel_config(c))));
   made.data = data;
+  made.ready = &checker_.ready(c, *data);
+  const ane::CompiledKernel& kernel = made.ready->kernel;
   made.output_hash = judged(c, *data, kernel.executable->program_hash());
   ane::Surface& input = *made.ready->request->input();
   ane::stage_weights(kernel.layout, data->weights, input, options_.pool);

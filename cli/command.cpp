@@ -57,7 +57,8 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
-  app.add_option("--compile-limit", options.compile_limit, "refuse after this many compiles")
+  app.add_option("--compile-limit", options.compile_limit,
+                 "compiles per process: refuse more; train goes on in a fresh one")
       ->check(CLI::PositiveNumber);
   app.add_option("--time-limit", options.time_limit,
                  "on the engine: seconds until a call that does not return ends its process (600, evaluations 60)")

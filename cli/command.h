@@ -23,8 +23,12 @@
 
 namespace aneval::cli {
 
-/// What main runs after parsing; a command sets it from its callback.
+/// What main runs after parsing; a command sets it from its callback. Returns the exit code, or kGoOnInFreshProcess.
 using Action = std::function<int()>;
+
+/// The command has used up what one process may compile: everything is on disk, and the same command with --resume is
+/// to take this process' place (main.cpp).
+inline constexpr int kGoOnInFreshProcess = -1;
 
 /// The preset with grouped heads: what commands use that are given no model.
 inline constexpr std::string_view kDefaultModel = "Qwen3-0.6B";

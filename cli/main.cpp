@@ -5,6 +5,7 @@
 #include <new>
 
 #include "cli/command.h"
+#include "cli/fresh_process.h"
 #include "common/error.h"
 #include "reference/blas.h"
 
@@ -31,7 +32,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     throw aneval::input_error("arguments", error.what(), "see `aneval --help` or `aneval COMMAND --help`");
   }
-  return action ? action() : 0;
+  const int code = action ? action() : 0;
+  return code == kGoOnInFreshProcess ? go_on_in_fresh_process(argc, argv) : code;
 }
 
 }  // namespace

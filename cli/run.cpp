@@ -101,7 +101,7 @@ int run_command(const RunOptions& o) {
     if (std::find(known.begin(), known.end(), o.op) == known.end()) unknown_name("operation", o.op, known);
     const ane::PackedLayout layout = registry.find(o.op).layout(validate::kernel_config(c));
     Shapes shapes;
-    for (const ane::Slot& slot : layout.slots()) shapes[slot.name] = {slot.channels.size(), slot.width.size()};
+    for (const ane::Slot& slot : layout.operands()) shapes[slot.name] = {slot.channels.size(), slot.width.size()};
     const NamedTensors tensors = take_tensors(validate::read_tensors(o.tensors), shapes, o.tensors);
     results =
         o.device.backend == "reference" ? kernel_on_reference(c, layout, tensors) : kernel_on_device(o, c, tensors);

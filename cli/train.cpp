@@ -122,6 +122,7 @@ int train_command(const TrainOptions& o) {
   TrainRuns training(runs, o.device, session, experiment);
   write_file(runs.folder / "environment.json", environment_json(session.environment));
   const int code = training.go();
+  if (code == kGoOnInFreshProcess) return code;
   fmt::print("{}\n", (runs.folder / "results.csv").string());
   return code;
 }

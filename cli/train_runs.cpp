@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "cli/interrupt.h"
 #include "common/error.h"
@@ -27,6 +28,22 @@ std::vector<Record> earlier_rows(const fs::path& results) {
   return rows;
 }
 
+/// What training on this device compiles: `per_staged_layer` for all layers. Errors: the limit is too small for one
+/// step.
+ane::CompileCounts affordable_compiles(const ane::Device& device, const ModelShape& shape,
+                                       const ane::Variant& variant) {
+  ane::CompileCounts counts = ane::CompileCounts::of(ane::KernelRegistry::builtin(), shape, variant);
+  counts.per_staged_layer *= shape.layers;
+  const std::int64_t needed = counts.shared + counts.per_staged_layer;
+  if (const auto limit = device.compile_limit(); limit && *limit < needed)
+    throw input_error(
+        fmt::format("--compile-limit {}", *limit),
+        fmt::format("a process compiles {} shared programs, and {} with weights in them for its first step",
+                    counts.shared, counts.per_staged_layer),
+        fmt::format("allow at least {}, or train fewer --layers", needed));
+  return counts;
+}
+
 double milliseconds(std::int64_t nanoseconds, std::int64_t steps) {
   return static_cast<double>(nanoseconds) / 1e6 / static_cast<double>(steps);
 }
@@ -38,6 +55,7 @@ TrainRuns::TrainRuns(const TrainRunOptions& options, const DeviceOptions& device
     : options_(options),
       session_(session),
       experiment_(experiment),
+      claimed_(affordable_compiles(*session.device, experiment.model.shape, device.parsed_variant())),
       programs_(*session.device, ane::KernelRegistry::builtin(), experiment.model.shape, device.parsed_variant(),
                 device.program_options()) {
   RunContext host = session.run;
@@ -111,11 +129,20 @@ std::vector<Record> TrainRuns::take_up() {
   for (Named& other : others_) take(other);
   take(device_);
   for (const std::int64_t step : options_.dump.steps)
-    if (step < device_.done)
+    if (step < device_.done && !fs::exists(options_.dump.file(step)))  // else an earlier process wrote it
       throw input_error(fmt::format("--dump-step {}", step),
                         fmt::format("{} holds the {} steps before {} already", device_.checkpoint.string(),
                                     device_.done, device_.done),
                         "leave it out, or start anew in another --out");
+  std::set<std::int64_t> processes;
+  for (const Record& row : kept) {
+    if (row.case_text != device_.row.case_text) continue;
+    processes.insert(row.run.proc);
+    if (row.metric == "compile_count") compiled_before_ += static_cast<std::int64_t>(row.value.value_or(0));
+    if (row.metric == "time") times_.add(row.item, row.phase, static_cast<std::int64_t>(row.value.value_or(0)));
+    if (row.metric == "loss") ++timed_steps_;
+  }
+  processes_before_ = static_cast<std::int64_t>(processes.size());
   return kept;
 }
 
@@ -132,14 +159,16 @@ bool TrainRuns::run(Named& run, train::LayerBackend& backend, train::DroppedProd
   }
   const std::int64_t tokens = experiment_.model.shape.seq * experiment_.settings.accum;
   const bool ended = training.go([&](const train::StepReport& report) {
-    results_->append(train::step_rows(run.row, report, tokens, device));
+    std::vector<Record> rows = train::step_rows(run.row, report, tokens, device);
+    if (device) rows.push_back(step_compiles(report.result.step));
+    results_->append(rows);
     run.losses.push_back(report.result.loss);
     if (device) {
       for (const auto& [key, nanoseconds] : report.times.all()) times_.add(key.first, key.second, nanoseconds);
       ++timed_steps_;
     }
     show_step(run, report);
-    return interrupted() == 0;
+    return interrupted() == 0 && !(device && compiles_spent());
   });
   progress("");
   if (ended && !device)
@@ -153,6 +182,19 @@ bool TrainRuns::run_device() {
       programs_,
       {.pool = session_.pool.get(), .overlap_weight_gradients = options_.overlap, .evaluated = dropped.observer()});
   return run(device_, *backend, &dropped);
+}
+
+Record TrainRuns::step_compiles(std::int64_t step) {
+  const std::int64_t compiled = session_.device->counters().compile_attempts;
+  Record row = fact(device_.row, "compile_count", static_cast<double>(compiled - compiles_in_rows_));
+  row.step = step;
+  compiles_in_rows_ = compiled;
+  return row;
+}
+
+bool TrainRuns::compiles_spent() const {
+  const auto limit = session_.device->compile_limit();
+  return limit && session_.device->counters().compile_attempts + claimed_.per_staged_layer > *limit;
 }
 
 void TrainRuns::show_step(const Named& run, const train::StepReport& report) const {
@@ -196,17 +238,28 @@ void TrainRuns::show_phases() const {
 }
 
 bool TrainRuns::check_compiles() {
-  const std::int64_t compiled = session_.device->counters().compile_attempts;
-  const auto claimed = static_cast<std::int64_t>(programs_.plan().kernels().size());
+  // All processes compile what is shared, and every step its weights, once: no kill and no limit changes that.
+  const std::int64_t compiled = compiled_before_ + session_.device->counters().compile_attempts;
+  const std::int64_t processes = processes_before_ + 1;
+  const std::int64_t claimed = processes * claimed_.shared + timed_steps_ * claimed_.per_staged_layer;
+  std::string rule = fmt::format("{} kernels need {} compiles", programs_.plan().kernels().size(), claimed_.shared);
+  if (claimed_.per_staged_layer > 0)
+    rule = fmt::format("{} shared ones per process, {} with weights in them per step", claimed_.shared,
+                       claimed_.per_staged_layer);
   Record row = fact(device_.row, "compile_count", static_cast<double>(compiled));
   row.item = "all";
   if (compiled != claimed) {
     row.status = Status::failed;
-    row.reason = fmt::format("{} kernels need {} compiles for any number of layers and steps", claimed, claimed);
+    row.reason = fmt::format("{} were to be compiled: {}", claimed, rule);
   }
-  results_->append({row}, 0);
-  fmt::print("{} programs compiled for {} layers and {} steps{}\n", compiled, experiment_.model.shape.layers,
-             timed_steps_, compiled == claimed ? ", as claimed: one per kernel" : ": " + row.reason);
+  Record count = fact(device_.row, "process_count", static_cast<double>(processes));
+  count.item = "all";
+  results_->append({row, count}, 0);
+  fmt::print("{} programs compiled for {} layers and {} steps{}{}\n", compiled, experiment_.model.shape.layers,
+             timed_steps_, processes > 1 ? fmt::format(" in {} processes", processes) : "",
+             compiled != claimed             ? ": " + row.reason
+             : claimed_.per_staged_layer > 0 ? ", as claimed: " + rule
+                                             : ", as claimed: one per kernel");
   return compiled == claimed;
 }
 
@@ -242,6 +295,8 @@ int TrainRuns::go() {
   const ModelShape& shape = experiment_.model.shape;
   fmt::print("{}: {} layers, seq {}; {} tokens, {} of the {} entries of the vocabulary occur\n", shape.name,
              shape.layers, shape.seq, experiment_.tokens.size(), experiment_.ids.size(), experiment_.vocab);
+  if (processes_before_ > 0)
+    fmt::print("process {} goes on at step {} of the device's run\n", processes_before_ + 1, device_.done);
   bool ended = true;
   for (std::size_t i = 0; i < others_.size() && ended; ++i) {
     const auto backend = i == 0 ? train::make_reference_backend(experiment_.model.shape, experiment_.cyclic_heads)
@@ -249,6 +304,7 @@ int TrainRuns::go() {
     ended = run(others_[i], *backend, nullptr);
   }
   ended = ended && run_device();
+  if (!ended && interrupted() == 0) return kGoOnInFreshProcess;
   if (!ended) {
     results_->close(fmt::format("interrupted by signal {}", interrupted()));
     fmt::print(stderr, "INTERRUPTED: --resume goes on from the last step\n");

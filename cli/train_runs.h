@@ -23,12 +23,15 @@ struct TrainRunOptions {
 
 class TrainRuns {
  public:
-  /// Compiles the programs. Errors: a run lies in the folder and is not to be continued, checkpoints of another run.
+  /// Compiles the programs that all layers share. Errors: a run lies in the folder and is not to be continued,
+  /// checkpoints of another run, a compile limit that does not allow for one step.
   TrainRuns(const TrainRunOptions& options, const DeviceOptions& device, Session& session,
             const train::Experiment& experiment);
 
   /// All runs to their end; what was found goes to standard output and results.csv. Returns the exit code: 1 when the
   /// device compiled more than its programs, or does not train as the controls do; 128 + signal when interrupted.
+  /// kGoOnInFreshProcess when the next step would compile more than the device's limit: checkpoints and rows are on
+  /// disk then.
   int go();
 
  private:
@@ -45,6 +48,10 @@ class TrainRuns {
   std::vector<Record> take_up();
   bool run(Named& run, train::LayerBackend& backend, train::DroppedProducts* dropped);
   bool run_device();
+  /// Compiles of the device since the last call, as a row of that step.
+  Record step_compiles(std::int64_t step);
+  /// Whether staging another step would go beyond the limit.
+  bool compiles_spent() const;
   void show_step(const Named& run, const train::StepReport& report) const;
   void show_phases() const;
   bool check_compiles();
@@ -53,12 +60,16 @@ class TrainRuns {
   TrainRunOptions options_;
   Session& session_;
   const train::Experiment& experiment_;
+  ane::CompileCounts claimed_;  // what a process and a step compile
   ane::LayerPrograms programs_;
   std::vector<Named> others_;  // the reference first, then the controls
   Named device_;
   std::unique_ptr<ResultFile> results_;
-  train::PhaseTimes times_;  // of the device's steps in this process
+  // Of the device's steps that there are rows of, those of earlier processes among them.
+  train::PhaseTimes times_;
   std::int64_t timed_steps_ = 0;
+  std::int64_t compiled_before_ = 0, processes_before_ = 0;
+  std::int64_t compiles_in_rows_ = 0;  // of this process
 };
 
 }  // namespace aneval::cli

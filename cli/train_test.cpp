@@ -74,7 +74,9 @@ TEST_F(TrainCommand, RunsDeviceReferenceAndControlsSideBySide) {
   EXPECT_EQ(rows("t", "grad_cosine")[2].layer, 0);
   EXPECT_EQ(rows("t", "drop_fraction").size(), 6U * 10);
   EXPECT_EQ(rows("t", "largest_abs").size(), 6U);
-  EXPECT_EQ(rows("t", "compile_count").at(0).value, 10);
+  EXPECT_EQ(rows("t", "compile_count").at(0).value, 10);  // in step 0, and in no other
+  EXPECT_EQ(rows("t", "compile_count").at(1).value, 0);
+  EXPECT_EQ(rows("t", "compile_count").back().value, 10);
   EXPECT_EQ(rows("t", "tokens_per_s").size(), 24U);
   std::set<std::string> phases;
   for (const Record& row : rows("t", "time")) phases.insert(row.phase);

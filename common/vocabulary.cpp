@@ -25,6 +25,7 @@ const std::vector<MetricName>& metric_names() {
       // what the device was asked to do, per run; equal in every run
       {"compile_count", "count", "compile attempts"},
       {"load_count", "count", "programs loaded"},
+      {"process_count", "count", "processes that a training took, one after the other"},
       {"dispatches", "count", "evaluations"},
       {"surfaces", "count", "surfaces of the kernel or layer"},
       {"surface_bytes", "bytes", "their size together"},
@@ -146,7 +147,7 @@ const std::vector<PhaseName>& phase_names() {
       {"weight_grad", "weight gradients"},
       {"classifier", "embedding, classifier and loss, there and back"},
       {"optimizer", "norm and clipping of the gradients, AdamW"},
-      {"restage", "new weights onto the input surfaces of all layers"},
+      {"restage", "new weights onto the input surfaces of all layers, or into the weight files of their programs"},
       {"train_step", "a whole optimizer step"},
       {"layer_forward", "all steps of a layer forward"},
       {"layer_backward", "all steps of a layer backward"},

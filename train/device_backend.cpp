@@ -83,8 +83,7 @@ class OrderedWorker {
 
 class DeviceBackend : public LayerBackend {
  public:
-  DeviceBackend(ane::LayerPrograms& programs, const DeviceBackendOptions& options)
-      : programs_(programs), options_(options) {
+  DeviceBackend(ane::LayerPrograms& programs, const DeviceBackendOptions& options) : options_(options) {
     ane::CpuOps ops = ane::CpuOps::builtin();
     if (options.overlap_weight_gradients) {
       worker_ = std::make_unique<OrderedWorker>();
@@ -99,8 +98,9 @@ class DeviceBackend : public LayerBackend {
         for (const auto& [block, tensor] : step.outputs) activations_.push_back(tensor);
   }
 
-  void stage(const std::vector<NamedTensors>& layers, std::int64_t) override {
-    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->stage(layers[i]);
+  void stage(const std::vector<NamedTensors>& layers, std::int64_t, PhaseTimes& times) override {
+    const ane::StageObserver timed = [&](std::string_view phase, std::int64_t ns) { times.add("step", phase, ns); };
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->stage(layers[i], ane::WeightPasses::per_tensor, timed);
   }
 
   const Tensor& forward(std::size_t layer, const Tensor& x, PhaseTimes& times) override {
@@ -138,7 +138,7 @@ class DeviceBackend : public LayerBackend {
     return [this, direction, layer, &times](const ane::PlanStep& step, std::string_view phase, std::int64_t ns) {
       times.add(direction, phase, ns);
       if (options_.evaluated && phase == "eval")
-        options_.evaluated(layer, programs_.kernel(step.kernel), layers_[layer]->request(step.kernel));
+        options_.evaluated(layer, layers_[layer]->kernel(step.kernel), layers_[layer]->request(step.kernel));
     };
   }
 
@@ -151,7 +151,6 @@ class DeviceBackend : public LayerBackend {
     });
   }
 
-  ane::LayerPrograms& programs_;
   DeviceBackendOptions options_;
   std::vector<NamedTensors> tensors_;     // of each layer, all that its plan makes
   std::vector<std::string> activations_;  // their names, forward

@@ -34,7 +34,8 @@ class DitheredBackend : public LayerBackend {
       kernels_.emplace(name, Kernel{registry.find(name).layout({shape, variant_}), table.find(name).in_float});
   }
 
-  void stage(const std::vector<NamedTensors>& layers, std::int64_t step) override {
+  void stage(const std::vector<NamedTensors>& layers, std::int64_t step, PhaseTimes& times) override {
+    const PhaseScope scope(times, "step", "restage");
     random_ = Random(seed_, fmt::format("dither {}", step));
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       layers_[i].weights = &layers[i];

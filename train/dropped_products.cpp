@@ -7,6 +7,8 @@ namespace aneval::train {
 void DroppedProducts::measure(bool on) {
   on_ = on;
   if (on) counts_.clear();
+  // Programs that hold weights are other ones the next time.
+  if (!on) plans_.clear();
 }
 
 EvaluationObserver DroppedProducts::observer() {

@@ -20,8 +20,9 @@ class LayerBackend {
   virtual ~LayerBackend() = default;
 
   /// Takes the weights of all layers over, before step `step`; they must outlive the next call and stay as they are
-  /// until then.
-  virtual void stage(const std::vector<NamedTensors>& layers, std::int64_t step) = 0;
+  /// while the step's passes run. Its time is phase restage of `step`, and where weights are compiled into programs
+  /// compile and load as well.
+  virtual void stage(const std::vector<NamedTensors>& layers, std::int64_t step, PhaseTimes& times) = 0;
 
   /// y [D, S] of a layer from x [D, S]; keeps what the way back needs. The result stays until the layer's next call.
   virtual const Tensor& forward(std::size_t layer, const Tensor& x, PhaseTimes& times) = 0;

@@ -7,9 +7,9 @@
 namespace aneval::train {
 namespace {
 
-constexpr std::int64_t kFloat = 4;
+constexpr std::int64_t kFloat = 4, kHalf = 2;
 
-/// Surfaces of one layer, and of all layers together.
+/// Surfaces of one layer, with the weight files of its programs, and of all layers together.
 struct SurfaceBytes {
   std::int64_t layer = 0, shared = 0;
 };
@@ -22,6 +22,8 @@ SurfaceBytes surface_bytes(const ModelShape& shape, const ane::Variant& variant)
     bool weights = false;
     for (const ane::Slot& slot : layout.slots()) weights = weights || slot.kind == ane::SlotKind::weight;
     (weights ? bytes.layer : bytes.shared) += layout.input_bytes();
+    for (const ane::Slot& slot : layout.compiled())
+      bytes.layer += kHalf * slot.channels.padded_size() * slot.width.padded_size();
     bytes.shared += layout.output_bytes();
   }
   return bytes;

@@ -9,8 +9,8 @@
 namespace aneval::train {
 
 /// Weights, gradients and two moments of every parameter (the classifier tied to the embedding), the surfaces of all
-/// layers and those they share, the tensors that every layer keeps, and the head's. In bytes. Not counted: what a
-/// backend keeps for itself, and the token data.
+/// layers and those they share, weights that are compiled in, the tensors that every layer keeps, and the head's. In
+/// bytes. Not counted: what a backend keeps for itself, and the token data.
 std::int64_t training_bytes(const ModelShape& shape, const ane::Variant& variant = {});
 
 /// The most layers of this model, no more than it has, that stay within so many bytes; 0 when not even one does.

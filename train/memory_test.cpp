@@ -16,9 +16,8 @@ std::int64_t floats_in(const Parameters& parameters) {
 
 // Everything that is counted, made and measured.
 TEST(TrainingBytes, AreWhatARunMakes) {
-  for (const auto scale : {ane::ScoreScale::multiply, ane::ScoreScale::folded}) {
-    ane::Variant variant;
-    variant.score_scale = scale;
+  for (const char* text : {"default", "score_scale=folded", "weights=static", "weights=static;pad=32"}) {
+    const ane::Variant variant = ane::parse_variant(text);
     const ModelShape shape = small_shape(16, 3);
     const TrainState state = TrainState::of(small_model(shape));
     DeviceRun device(shape, "ieee", {}, variant);
@@ -31,8 +30,14 @@ TEST(TrainingBytes, AreWhatARunMakes) {
     std::int64_t kept = 0;
     for (const auto& [name, tensor] : tensors)
       if (!state.weights.layers[0].contains(name.substr(1))) kept += static_cast<std::int64_t>(tensor.data.size());
+    std::int64_t compiled = 0;
+    for (const auto& [name, kernel] : device.programs.kernels())
+      for (const ane::Slot& slot : kernel.layout.compiled())
+        compiled += static_cast<std::int64_t>(ane::staged_bits(slot, state.weights.layers[0]).size() * 2);
     const std::int64_t head = shape.vocab * shape.seq + 4 * shape.dim * shape.seq;
-    EXPECT_EQ(training_bytes(shape, variant), 4 * (4 * floats_in(state.weights) + 3 * kept + head) + surfaces);
+    EXPECT_EQ(training_bytes(shape, variant),
+              4 * (4 * floats_in(state.weights) + 3 * kept + head) + surfaces + 3 * compiled)
+        << text;
   }
 }
 

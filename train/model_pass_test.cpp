@@ -23,8 +23,8 @@ Gradients gradients_on(LayerBackend& backend, const reference::Model& model, std
   const TrainState state = TrainState::of(model);
   Gradients result;
   result.gradients = zeros_like(state.weights);
-  backend.stage(state.weights.layers, step);
   PhaseTimes times;
+  backend.stage(state.weights.layers, step, times);
   result.loss = ModelPass(model.shape, backend, nullptr).run(state.weights, sequence, scale, result.gradients, times);
   return result;
 }
@@ -145,9 +145,9 @@ TEST(ModelPass, PhasesCoverWhatAStepDoes) {
   const TokenIds tokens = small_tokens(model.shape, 17);
   DeviceRun device(model.shape, "ieee", {.overlap_weight_gradients = true});
   const TrainState state = TrainState::of(model);
-  device.backend->stage(state.weights.layers, 0);
-  Parameters gradients = zeros_like(state.weights);
   PhaseTimes times;
+  device.backend->stage(state.weights.layers, 0, times);
+  Parameters gradients = zeros_like(state.weights);
   ModelPass(model.shape, *device.backend, nullptr).run(state.weights, tokens, 1, gradients, times);
   std::set<std::string> phases;
   for (const auto& [key, nanoseconds] : times.all()) phases.insert(key.first + " " + key.second);

@@ -29,7 +29,8 @@ class ReferenceBackend : public LayerBackend {
     options_.cyclic_heads = cyclic_heads;
   }
 
-  void stage(const std::vector<NamedTensors>& layers, std::int64_t) override {
+  void stage(const std::vector<NamedTensors>& layers, std::int64_t, PhaseTimes& times) override {
+    const PhaseScope scope(times, "step", "restage");
     for (std::size_t i = 0; i < states_.size(); ++i)
       for (const auto& [name, tensor] : layers[i]) copy_to(tensor, states_[i].input[name]);
   }

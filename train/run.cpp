@@ -40,7 +40,7 @@ Parameters TrainingRun::reference_gradients() {
   const TrainSettings& settings = experiment_.settings;
   Parameters gradients = zeros_like(state.weights);
   PhaseTimes nobodys;
-  reference_->stage(state.weights.layers, state.step);
+  reference_->stage(state.weights.layers, state.step, nobodys);
   ModelPass pass(state.shape, *reference_, experiment_.pool);
   for (std::int64_t micro = 0; micro < settings.accum; ++micro)
     pass.run(state.weights, data_.sequence(state.step, micro),

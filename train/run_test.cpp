@@ -91,6 +91,30 @@ TEST(TrainingRun, DropsFewerProductsOfScaledGradients) {
   EXPECT_LT(dropped[1].at("ffnBwdW13t"), 0.1 * dropped[0].at("ffnBwdW13t"));
 }
 
+TEST(TrainingRun, DropsTheSameProductsOfWeightsThatAreCompiledIn) {
+  const TemporaryFolder folder;
+  Experiment experiment = small_experiment(5);
+  experiment.look_every = 2;
+  std::vector<std::map<std::string, double>> dropped[2];
+  for (const ane::Weights weights : {ane::Weights::dynamic, ane::Weights::compiled}) {
+    ane::Variant variant;
+    variant.weights = weights;
+    auto& of_variant = dropped[weights == ane::Weights::compiled ? 1 : 0];
+    DroppedProducts products(emulator::find_profile("h16"), nullptr);
+    DeviceRun device(experiment.model.shape, "h16", {.evaluated = products.observer()}, variant);
+    TrainingRun run(experiment, *device.backend, folder / (weights == ane::Weights::compiled ? "s" : "d"),
+                    std::nullopt);
+    run.look_at_gradients(&products);
+    run.go([&](const StepReport& report) {
+      if (report.look) of_variant.push_back(report.look->dropped);
+      return true;
+    });
+  }
+  EXPECT_EQ(dropped[0].size(), 3U);
+  EXPECT_NE(dropped[0].front(), dropped[0].back());
+  EXPECT_EQ(dropped[0], dropped[1]);
+}
+
 TEST(Rows, CarryWhatAStepReportedAndGiveTheLossesBack) {
   const Experiment experiment = small_experiment(2);
   const Record device = run_row({}, experiment, "device"), other = run_row({}, experiment, "control1");

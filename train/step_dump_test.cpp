@@ -101,9 +101,9 @@ TEST_F(StepDump, TheReferencesStepComesOutAgainBitForBit) {
       EXPECT_EQ(weights.ids.size(), 23U);
       const Parameters parameters = TrainState::of(weights.model).weights;
       const auto backend = make_reference_backend(weights.model.shape);
-      backend->stage(parameters.layers, 2);
-      Parameters gradients = zeros_like(parameters);
       PhaseTimes nobodys;
+      backend->stage(parameters.layers, 2, nobodys);
+      Parameters gradients = zeros_like(parameters);
       double loss = 0;
       for (std::int64_t micro = 0; micro < 3; ++micro)
         loss += 1.0 / 3 *

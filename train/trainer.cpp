@@ -28,9 +28,7 @@ Trainer::Trainer(TrainState state, LayerBackend& backend, const TrainSettings& s
       settings_(settings),
       pool_(pool),
       pass_(state_.shape, backend, pool),
-      gradients_(zeros_like(state_.weights)) {
-  backend_.stage(state_.weights.layers, state_.step);
-}
+      gradients_(zeros_like(state_.weights)) {}
 
 StepResult Trainer::step(const SequenceSampler& data, PhaseTimes& times) {
   const StepResult result = differentiate(data, times);
@@ -43,6 +41,7 @@ StepResult Trainer::differentiate(const SequenceSampler& data, PhaseTimes& times
   StepResult result;
   result.step = state_.step;
   result.rate = settings_.schedule.rate(state_.step);
+  backend_.stage(state_.weights.layers, state_.step, times);
   {
     const PhaseScope scope(times, "step", "optimizer");
     fill_zeros(gradients_);
@@ -66,8 +65,6 @@ void Trainer::apply(const StepResult& result, PhaseTimes& times) {
            gradients_, state_.weights, state_.moments, pool_);
   }
   ++state_.step;
-  const PhaseScope scope(times, "step", "restage");
-  backend_.stage(state_.weights.layers, state_.step);
 }
 
 }  // namespace aneval::train

@@ -1,4 +1,4 @@
-// The training loop, one step at a time: gradients of some sequences on a backend, clipping, AdamW, restaging. It is
+// The training loop, one step at a time: staging, gradients of some sequences on a backend, clipping, AdamW. It is
 // the same for every backend, and a step depends on state, data and settings alone: a run that is continued from a
 // checkpoint gets the bits of one that never stopped.
 #pragma once
@@ -47,7 +47,7 @@ struct StepResult {
 
 class Trainer {
  public:
-  /// Stages the state's weights. The backend must outlive this.
+  /// The backend must outlive this.
   Trainer(TrainState state, LayerBackend& backend, const TrainSettings& settings, ThreadPool* pool);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -56,9 +56,10 @@ class Trainer {
   /// `step`.
   StepResult step(const SequenceSampler& data, PhaseTimes& times);
 
-  /// Loss and gradients of the coming step; the state stays as it is.
+  /// Loss and gradients of the coming step; the state stays as it is. Stages its weights first: what the last update
+  /// made is staged when a step needs it, or never.
   StepResult differentiate(const SequenceSampler& data, PhaseTimes& times);
-  /// The update by these gradients, unless they overflowed, and the new weights staged.
+  /// The update by these gradients, unless they overflowed.
   void apply(const StepResult& result, PhaseTimes& times);
 
   const TrainState& state() const { return state_; }

@@ -50,6 +50,29 @@ TEST(Trainer, CompilesTenProgramsForAnyNumberOfLayersAndSteps) {
   }
 }
 
+// Eight of the ten kernels hold weights; a step compiles those of every layer, and nothing is compiled after the last.
+TEST(Trainer, StaticWeightsCompileInEveryStepAndChangeNoBit) {
+  for (const char* variant : {"default", "score_scale=folded;pad=32"}) {
+    for (const char* profile : {"ieee", "h13", "h16"}) {
+      const ModelShape shape = small_shape(16, 3);
+      const TokenIds tokens = small_tokens(shape);
+      ane::Variant compiled = ane::parse_variant(variant);
+      DeviceRun dynamic(shape, profile, {}, compiled);
+      compiled.weights = ane::Weights::compiled;
+      DeviceRun device(shape, profile, {}, compiled);
+      Trainer a(TrainState::of(small_model(shape)), *dynamic.backend, small_settings(), nullptr);
+      Trainer b(TrainState::of(small_model(shape)), *device.backend, small_settings(), nullptr);
+      const auto expected = train(a, tokens, shape.seq, 4), got = train(b, tokens, shape.seq, 4);
+      for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(got[i].loss, expected[i].loss) << profile << ' ' << i;
+      EXPECT_EQ(b.gradients(), a.gradients()) << profile;
+      EXPECT_EQ(b.state().weights, a.state().weights) << profile;
+      EXPECT_EQ(dynamic.device->counters().compile_attempts, 10);
+      EXPECT_EQ(device.device->counters().compile_attempts, 2 + 4 * 3 * 8);
+      EXPECT_EQ(device.device->counters().loads, 2 + 4 * 3 * 8);
+    }
+  }
+}
+
 TEST(Trainer, AccumulationAveragesTheSequencesOfAStep) {
   const ModelShape shape = small_shape();
   const TokenIds tokens = small_tokens(shape);
@@ -62,6 +85,7 @@ TEST(Trainer, AccumulationAveragesTheSequencesOfAStep) {
   PhaseTimes times;
   Parameters sum = zeros_like(before.weights);
   double loss = 0;
+  backend->stage(before.weights.layers, 0, times);
   for (const std::int64_t micro : {0, 1}) {
     ModelPass pass(shape, *backend, nullptr);
     loss += 0.5 * pass.run(before.weights, data.sequence(0, micro), 128, sum, times);
@@ -131,6 +155,17 @@ TEST(Trainer, TheStepIsTheSumOfItsPhases) {
   EXPECT_LE(parts, whole);
   EXPECT_GT(times.all().at({"step", "optimizer"}), 0);
   EXPECT_GT(times.all().at({"step", "restage"}), 0);
+  EXPECT_FALSE(times.all().contains({"step", "compile"}));
+
+  ane::Variant compiled;
+  compiled.weights = ane::Weights::compiled;
+  DeviceRun with_weights(shape, "ieee", {}, compiled);
+  times.clear();
+  Trainer(TrainState::of(small_model(shape)), *with_weights.backend, small_settings(), nullptr).step(data, times);
+  parts = whole = 0;
+  for (const auto& [key, nanoseconds] : times.all()) (key.second == "train_step" ? whole : parts) += nanoseconds;
+  EXPECT_LE(parts, whole);
+  for (const char* phase : {"restage", "compile", "load"}) EXPECT_GT(times.all().at({"step", phase}), 0) << phase;
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ Attribution attribute_block(std::span<const float> device, std::span<const doubl
 reference::Matrices<double> unrounded_inputs(const ane::PackedLayout& layout,
                                              const std::function<const Tensor&(const ane::Slot&)>& tensor_of) {
   reference::Matrices<double> inputs;
-  for (const ane::Slot& slot : layout.slots()) {
+  for (const ane::Slot& slot : layout.operands()) {
     const Tensor& tensor = tensor_of(slot);
     const std::int64_t channels = slot.channels.size(), width = slot.width.size();
     const bool transposed = slot.kind == ane::SlotKind::weight && slot.transposed;

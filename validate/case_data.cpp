@@ -34,7 +34,7 @@ void fill_probabilities(Random& random, Tensor& tensor) {
 
 CaseData random_data(const Case& c, const ane::PackedLayout& layout) {
   CaseData data;
-  for (const ane::Slot& slot : layout.slots()) {
+  for (const ane::Slot& slot : layout.operands()) {
     Random random(c.seed, slot.name);
     if (slot.kind == ane::SlotKind::weight) {
       Tensor tensor(natural_shape(slot));
@@ -119,7 +119,7 @@ void fill_forward_selection(const Case& c, CaseData& data) {
 
 CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
   CaseData data;
-  for (const ane::Slot& slot : layout.slots()) {
+  for (const ane::Slot& slot : layout.operands()) {
     Random random(c.seed, slot.name);
     const bool weight = slot.kind == ane::SlotKind::weight;
     Tensor tensor(weight ? natural_shape(slot) : std::vector<std::int64_t>{slot.channels.size(), slot.width.size()});

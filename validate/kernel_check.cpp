@@ -10,6 +10,7 @@
 #include "ane/mil/text.h"
 #include "ane/staging.h"
 #include "common/error.h"
+#include "common/hash.h"
 #include "common/stopwatch.h"
 #include "validate/shadow.h"
 
@@ -33,21 +34,22 @@ std::string program_key(const Case& c) {
 }
 
 /// What a slot must hold, worked out from its name and the natural tensor alone, not from the layout's own idea of it:
-/// `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets.
-void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data, ane::Surface& input) {
-  for (const ane::Slot& slot : layout.slots()) {
+/// `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets, on the surface or in the
+/// program.
+void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
+                          const reference::Matrices<float>& inputs) {
+  for (const ane::Slot& slot : layout.operands()) {
     if (slot.kind != ane::SlotKind::weight) continue;
     const bool transposed = slot.name.ends_with("_t");
     const std::string weight = transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name;
     const Tensor& natural = data.weights.at(weight);
     const std::int64_t channels = slot.channels.size(), width = slot.width.size();
-    std::vector<float> staged(static_cast<std::size_t>(channels * width));
-    ane::read_slot(layout, slot.name, input, staged);
+    const float* staged = inputs.at(slot.name).data();
     for (std::int64_t c = 0; c < channels; ++c) {
       for (std::int64_t w = 0; w < width; ++w) {
         const float source = natural.data[static_cast<std::size_t>(transposed ? w * channels + c : c * width + w)];
         const ane::half_t expected = ane::to_half(static_cast<double>(source) * slot.scale);
-        const float got = staged[static_cast<std::size_t>(c * width + w)];
+        const float got = staged[c * width + w];
         if (!(got == ane::to_float(expected)))
           throw Error(ExitCode::check_failed, "staging of slot " + slot.name,
                       fmt::format("channel {} column {} holds {}, the weight {} gives {}", c, w, got, weight,
@@ -70,15 +72,38 @@ std::string beyond_fp16(const ane::PackedLayout& layout, const reference::Matric
   return {};
 }
 
-/// What lies on the surface, slot by slot.
-reference::Matrices<float> surface_inputs(const ane::PackedLayout& layout, ane::Surface& input) {
+/// What the kernel computes from: what lies on the surface, slot by slot, and the weights in the program.
+reference::Matrices<float> kernel_inputs(const ane::CompiledKernel& kernel, ane::Surface& input) {
   reference::Matrices<float> inputs;
-  for (const ane::Slot& slot : layout.slots()) {
+  const auto values = [&](const ane::Slot& slot) {
     reference::Matrix<float>& m = inputs[slot.name];
     m.resize(slot.channels.size(), slot.width.size());
-    ane::read_slot(layout, slot.name, input, {m.data(), static_cast<std::size_t>(m.size())});
-  }
+    return std::span(m.data(), static_cast<std::size_t>(m.size()));
+  };
+  for (const ane::Slot& slot : kernel.layout.slots()) ane::read_slot(kernel.layout, slot.name, input, values(slot));
+  for (const ane::Slot& slot : kernel.layout.compiled()) ane::read_compiled_weight(kernel, slot, values(slot));
   return inputs;
+}
+
+/// Of the weights that a program is to hold; empty when it holds none.
+std::string compiled_weights_hash(const ane::PackedLayout& layout, const CaseData& data) {
+  if (layout.compiled().empty()) return {};
+  Hasher hasher;
+  for (const ane::Slot& slot : layout.compiled()) {
+    const Tensor& tensor = data.weights.at(slot.weight);
+    hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
+  }
+  return hasher.digest();
+}
+
+/// Which weight cannot be compiled in, because fp16 cannot hold it. Empty: all can.
+std::string compiled_beyond_fp16(const ane::PackedLayout& layout, const CaseData& data) {
+  for (const ane::Slot& slot : layout.compiled())
+    for (const ane::half_t bits : ane::staged_bits(slot, data.weights))
+      if (!std::isfinite(ane::to_float(bits)))
+        return fmt::format("weight {} of the program: a value is beyond fp16 (65504) or NaN: take smaller data",
+                           slot.weight);
+  return {};
 }
 
 reference::Matrices<double> in_double(const reference::Matrices<float>& inputs) {
@@ -159,16 +184,21 @@ reference::Options reference_options(const ane::Variant& variant) {
   return options;
 }
 
-KernelChecker::Ready& KernelChecker::ready(const Case& c) {
+KernelChecker::Ready& KernelChecker::ready(const Case& c, const CaseData& data) {
   const std::string key = program_key(c);
-  if (const auto found = ready_.find(key); found != ready_.end()) return found->second;
+  const ane::KernelSpec& spec = options_.registry.find(c.kernel);
+  ane::KernelConfig config = kernel_config(c);
+  const std::string weights = compiled_weights_hash(spec.layout(config), data);
+  if (const auto found = ready_.find(key); found != ready_.end() && found->second.weights_hash == weights)
+    return found->second;
   ane::Device& device = *options_.device;
-  Ready made{ane::compile_kernel(device, options_.registry.find(c.kernel), kernel_config(c), options_.programs),
-             nullptr};
+  config.weights = &data.weights;
+  Ready made{ane::compile_kernel(device, spec, config, options_.programs), nullptr, weights};
+  made.kernel.config.weights = nullptr;  // the case's data go, the kernel stays
   made.request = device.make_request(
       made.kernel.executable, device.create_surface(static_cast<std::size_t>(made.kernel.layout.input_bytes())),
       device.create_surface(static_cast<std::size_t>(made.kernel.layout.output_bytes())));
-  return ready_.emplace(key, std::move(made)).first->second;
+  return ready_.insert_or_assign(key, std::move(made)).first->second;
 }
 
 CaseResult KernelChecker::run(const Case& c) {
@@ -183,7 +213,13 @@ CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
   result.c = c;
   result.variant = ane::variant_text(c.variant);
   try {
-    Ready& kernel = ready(c);
+    if (std::string beyond = compiled_beyond_fp16(options_.registry.find(c.kernel).layout(kernel_config(c)), data);
+        !beyond.empty()) {
+      result.status = Status::nonfinite;
+      result.reason = std::move(beyond);
+      return result;
+    }
+    Ready& kernel = ready(c, data);
     if (kernel.kernel.external) result.variant = "external";
     result.program_hash = kernel.kernel.executable->program_hash();
     judge(c, data, kernel, result);
@@ -191,9 +227,9 @@ CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
     // A device or a check that failed is a result; a wrong case is the caller's mistake.
     if (error.code() == ExitCode::bad_input) throw;
     const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
-    result.status = device != nullptr                            ? device->status()
+    result.status = device != nullptr                        ? device->status()
                     : error.code() == ExitCode::check_failed ? Status::wrong_result
-                                                                 : Status::run_error;
+                                                             : Status::run_error;
     result.reason = error.what();
   }
   result.milliseconds = watch.ns() / 1'000'000;
@@ -207,8 +243,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
 
   ane::stage_weights(layout, data.weights, input, options_.pool);
   for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
-  check_staged_weights(layout, data, input);
-  const reference::Matrices<float> inputs = surface_inputs(layout, input);
+  const reference::Matrices<float> inputs = kernel_inputs(kernel, input);
+  check_staged_weights(layout, data, inputs);
   if (const std::string beyond = beyond_fp16(layout, inputs); !beyond.empty()) {
     result.status = Status::nonfinite;
     result.reason = beyond;

@@ -53,8 +53,10 @@ class KernelChecker {
   struct Ready {
     ane::CompiledKernel kernel;
     std::shared_ptr<ane::Request> request;
+    std::string weights_hash;  // of those in the program; empty when there are none
   };
-  Ready& ready(const Case& c);
+  /// With static weights a kernel holds those of `data`: other ones take its place.
+  Ready& ready(const Case& c, const CaseData& data);
 
  private:
   void judge(const Case& c, const CaseData& data, Ready& ready, CaseResult& result);

@@ -103,7 +103,7 @@ TEST(Staging, ASlotThatHoldsTheUntransposedWeightIsFound) {
     const ane::PackedLayout right = original(config);
     std::vector<ane::Slot> slots = right.slots();
     for (ane::Slot& slot : slots) slot.transposed = false;
-    return ane::PackedLayout::along_width(slots, right.blocks(), config.variant.packing);
+    return ane::PackedLayout::along_width(slots, right.blocks(), config.variant);
   };
   options.registry.add(spec);
   options.references.add(

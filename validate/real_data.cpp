@@ -49,7 +49,7 @@ CaseData real_case_data(const Case& c, const ane::PackedLayout& layout, const re
   CaseData data;
   for (const auto& [slot, tensor] : step->inputs) data.activations[slot] = trace_tensor(c, trace, tensor);
   scale_gradients(data, c.loss_scale);
-  for (const ane::Slot& slot : layout.slots())
+  for (const ane::Slot& slot : layout.operands())
     if (slot.kind == ane::SlotKind::weight)
       data.weights[slot.weight] = reference::to_tensor(trace.input.at(slot.weight));
   return data;

@@ -66,15 +66,14 @@ bool takes_gradients(const ane::PackedLayout& layout) {
 }
 
 bool is_one_product(const ane::PackedLayout& layout) {
-  return std::count_if(layout.slots().begin(), layout.slots().end(),
-                       [](const ane::Slot& slot) { return slot.kind == ane::SlotKind::weight; }) == 1;
+  return std::ranges::count(layout.operands(), ane::SlotKind::weight, &ane::Slot::kind) == 1;
 }
 
 /// Whether queries meet keys: both lie on the surface, or the weights that make them.
 bool attends(const ane::PackedLayout& layout) {
+  const std::vector<ane::Slot> operands = layout.operands();
   const auto has = [&](std::string_view name) {
-    return std::any_of(layout.slots().begin(), layout.slots().end(),
-                       [&](const ane::Slot& slot) { return slot.name == name; });
+    return std::ranges::find(operands, name, &ane::Slot::name) != operands.end();
   };
   return (has("q") && has("k_tiled")) || (has("wq_t") && has("wk_t"));
 }

@@ -87,7 +87,7 @@ HealthyCase prepare_healthy(const CheckOptions& options, const Case& c) {
     throw Error(ExitCode::check_failed, "case '" + case_text(c) + "'",
                 "a healthy device gave nothing: " + result.reason, "run the case with `aneval validate --case`");
   healthy.blocks = std::move(result.blocks);
-  KernelChecker::Ready& ready = checker.ready(c);
+  KernelChecker::Ready& ready = checker.ready(c, healthy.data);
   const ane::ReadLock input(*ready.request->input());
   healthy.input.assign(input.halves().begin(), input.halves().end());
   healthy.program = std::move(ready.kernel.program);

@@ -13,7 +13,7 @@ KernelSpec dyn_matmul() {
             const Axis ic = make_axis(c.ic, c.variant), oc = make_axis(c.oc, c.variant);
             const Axis seq = make_axis(c.shape.seq, c.variant);
             return PackedLayout::along_width({activation_slot("act", ic, seq), weight_slot("w", ic, oc, "w", false)},
-                                             {output_block("y", oc, seq)}, c.variant.packing);
+                                             {output_block("y", oc, seq)}, c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"act", "w"}}); }};
 }

@@ -10,7 +10,7 @@ KernelSpec ffn_bwd_w13t() {
             return PackedLayout::along_width(
                 {activation_slot("dh1", a.hidden, a.seq), activation_slot("dh3", a.hidden, a.seq),
                  weight_slot("w1", a.hidden, a.dim, "w1", false), weight_slot("w3", a.hidden, a.dim, "w3", false)},
-                {output_block("dx_ffn", a.dim, a.seq)}, c.variant.packing);
+                {output_block("dx_ffn", a.dim, a.seq)}, c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) {
             return projection_sum(c, layout, {{"dh1", "w1"}, {"dh3", "w3"}});

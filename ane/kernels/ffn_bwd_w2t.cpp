@@ -10,7 +10,7 @@ KernelSpec ffn_bwd_w2t() {
         const Axes a = Axes::of(c.shape, c.variant);
         return PackedLayout::along_width(
             {activation_slot("dffn", a.dim, a.seq), weight_slot("w2", a.dim, a.hidden, "w2", false)},
-            {output_block("dsilu", a.hidden, a.seq)}, c.variant.packing);
+            {output_block("dsilu", a.hidden, a.seq)}, c.variant);
       },
       [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"dffn", "w2"}}); }};
 }

@@ -38,7 +38,7 @@ KernelSpec ffn_fused() {
                  weight_slot("w2", a.dim, a.hidden, "w2", false)},
                 {output_block("y", a.dim, a.seq), output_block("h1", a.hidden, a.seq),
                  output_block("h3", a.hidden, a.seq), output_block("g", a.hidden, a.seq)},
-                c.variant.packing);
+                c.variant);
           },
           program};
 }

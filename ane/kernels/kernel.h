@@ -14,6 +14,7 @@
 #include "ane/model_shape.h"
 #include "ane/packed_layout.h"
 #include "ane/variant.h"
+#include "common/tensor.h"
 
 namespace aneval::ane {
 
@@ -25,13 +26,16 @@ struct KernelConfig {
   /// Constants of weight files keep their types and have no numbers: a program that cannot run, built in a millisecond
   /// at any size (the causal mask alone has S² numbers).
   bool shapes_only = false;
+  /// A layer's tensors by name (wq [Q, D], …), for programs that hold them: weights=static.
+  const NamedTensors* weights = nullptr;
 };
 
 struct KernelSpec {
   std::string name;     // "sdpaFwd"
   std::string summary;  // one line for `aneval list kernels`
   std::function<PackedLayout(const KernelConfig&)> layout;
-  /// Takes the layout it was given, so that offsets are stated once.
+  /// Takes the layout it was given, so that offsets are stated once. Errors: weights to be compiled in that are
+  /// missing or of another shape.
   std::function<mil::BuiltProgram(const KernelConfig&, const PackedLayout&)> program;
 };
 

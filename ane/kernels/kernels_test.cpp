@@ -1,6 +1,7 @@
 // Layouts against sizes worked out by hand, and programs against the checker, for every kernel and variant.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -8,6 +9,7 @@
 #include "ane/mil/checker.h"
 #include "ane/mil/ops.h"
 #include "ane/mil/text.h"
+#include "ane/staging.h"
 #include "common/error.h"
 
 namespace aneval::ane {
@@ -18,8 +20,10 @@ using ::testing::HasSubstr;
 
 ModelShape preset(const std::string& name) { return load_model_shape(name); }
 
-KernelConfig config_of(const KernelSpec& spec, const ModelShape& shape, const Variant& variant = {}) {
+KernelConfig config_of(const KernelSpec& spec, const ModelShape& shape, const Variant& variant = {},
+                       const NamedTensors* weights = nullptr) {
   KernelConfig config{shape, variant};
+  config.weights = weights;
   if (spec.name == "dynMatmul") config.ic = shape.dim, config.oc = shape.hidden;
   return config;
 }
@@ -173,12 +177,26 @@ ModelShape small_shape(RopePairing pairing) {
   return shape;
 }
 
+/// What the kernel is staged from: numbers that fp16 cannot hold, all different.
+NamedTensors some_weights(const KernelSpec& spec, const ModelShape& shape) {
+  NamedTensors weights;
+  const PackedLayout layout = spec.layout(config_of(spec, shape));
+  for (const Slot& slot : layout.slots()) {
+    if (slot.kind != SlotKind::weight) continue;
+    Tensor& tensor = weights[slot.weight] = slot.transposed ? Tensor({slot.width.size(), slot.channels.size()})
+                                                            : Tensor({slot.channels.size(), slot.width.size()});
+    for (std::size_t i = 0; i < tensor.data.size(); ++i) tensor.data[i] = 1.0F / static_cast<float>(i + 3);
+  }
+  return weights;
+}
+
 TEST(Program, EveryVariantPassesTheCheckerInBothDialects) {
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
     for (const Variant& variant : single_variants()) {
       for (const KernelSpec& spec : registry.all()) {
-        const KernelConfig config = config_of(spec, small_shape(pairing), variant);
+        const NamedTensors weights = some_weights(spec, small_shape(pairing));
+        const KernelConfig config = config_of(spec, small_shape(pairing), variant, &weights);
         const mil::BuiltProgram program = spec.program(config, spec.layout(config));
         for (const mil::Dialect dialect : {mil::Dialect::modern, mil::Dialect::legacy}) {
           const mil::Program read = mil::parse(mil::print(program.graph, dialect), spec.name);
@@ -209,6 +227,59 @@ TEST(Program, PaddingMakesEveryWidthAndContractionAMultipleOf32) {
       EXPECT_EQ(contraction % 32, 0) << spec.name << ' ' << operation.result;
     }
   }
+}
+
+// The constants of weights=static are the blocks that weights=dynamic finds on its surface, padding and all, and
+// nothing else about the program changes.
+TEST(Program, StaticWeightsHoldWhatTheSurfaceWould) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first"}) {
+    for (const KernelSpec& spec : registry.all()) {
+      const Variant dynamic = parse_variant(text);
+      Variant compiled = dynamic;
+      compiled.weights = Weights::compiled;
+      const ModelShape shape = small_shape(RopePairing::half);
+      const NamedTensors weights = some_weights(spec, shape);
+      const KernelConfig config = config_of(spec, shape, compiled, &weights);
+      const PackedLayout surface = spec.layout(config_of(spec, shape, dynamic)), layout = spec.layout(config);
+      const mil::BuiltProgram program = spec.program(config, layout);
+      EXPECT_EQ(layout.operands().size(), surface.slots().size()) << spec.name;
+      EXPECT_EQ(layout.output_bytes(), surface.output_bytes());
+      for (const Slot& slot : layout.slots()) EXPECT_EQ(slot.kind, SlotKind::activation) << slot.name;
+      for (const Slot& slot : layout.compiled()) {
+        const auto& file = program.weights.at(mil::weight_path(slot.name));
+        const std::vector<half_t> expected = staged_bits(surface.slot(slot.name), weights);
+        const auto bytes = std::as_bytes(std::span(expected));
+        const Blob blob = read_blob(file, 64, bytes.size(), slot.name);
+        EXPECT_TRUE(std::ranges::equal(blob.bytes, bytes)) << spec.name << ' ' << slot.name;
+      }
+      const KernelConfig dynamic_config = config_of(spec, shape, dynamic);
+      EXPECT_EQ(mil::matmul_flops(program.graph.main()),
+                mil::matmul_flops(spec.program(dynamic_config, surface).graph.main()));
+    }
+  }
+}
+
+TEST(Program, StaticWeightsThatAreMissingOrTooLargeAreNamed) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const KernelSpec& spec = registry.find("woFwd");
+  const ModelShape shape = small_shape(RopePairing::half);
+  NamedTensors weights = some_weights(spec, shape);
+  const auto error_with = [&](const NamedTensors* given) -> std::string {
+    const KernelConfig config = config_of(spec, shape, parse_variant("weights=static"), given);
+    try {
+      (void)spec.program(config, spec.layout(config));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::bad_input);
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(error_with(nullptr), HasSubstr("weights=static: compiles 'wo' into the program"));
+  weights.at("wo").data[7] = 1e6F;
+  EXPECT_THAT(error_with(&weights), HasSubstr("constant 'wo_t': inf does not fit into fp16"));
+  weights.erase("wo");
+  EXPECT_THAT(error_with(&weights), HasSubstr("weight 'wo': missing"));
 }
 
 TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {

@@ -10,7 +10,7 @@ KernelSpec kv_bwd() {
             return PackedLayout::along_width(
                 {activation_slot("dk", a.kv, a.seq), activation_slot("dv", a.kv, a.seq),
                  weight_slot("wk", a.kv, a.dim, "wk", false), weight_slot("wv", a.kv, a.dim, "wv", false)},
-                {output_block("dx_kv", a.dim, a.seq)}, c.variant.packing);
+                {output_block("dx_kv", a.dim, a.seq)}, c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) {
             return projection_sum(c, layout, {{"dk", "wk"}, {"dv", "wv"}});

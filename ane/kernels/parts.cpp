@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ane/staging.h"
 #include "common/error.h"
 #include "common/tensor.h"
 
@@ -53,7 +54,18 @@ Parts::Parts(const KernelConfig& config, const PackedLayout& layout)
   input_ = builder_.input("x", {1, layout.input_channels(), 1, layout.input_width()});
 }
 
+Value Parts::compiled_weight(const Slot& slot) {
+  const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
+  if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
+  if (config_.weights == nullptr)
+    throw input_error("variant weights=static", "compiles '" + slot.weight + "' into the program, and there is none",
+                      "choose weights=dynamic here; validate, bench, train and whole layers of run know the weights");
+  return builder_.weight_bits(slot.name, shape, staged_bits(slot, *config_.weights));
+}
+
 Value Parts::slot(std::string_view name) {
+  for (const Slot& compiled : layout_.compiled())
+    if (compiled.name == name) return compiled_weight(compiled);
   const Slot& slot = layout_.slot(name);
   return builder_.slice(input_, {0, slot.channel_offset, 0, slot.width_offset},
                         {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);

@@ -15,7 +15,8 @@ class Parts {
  public:
   Parts(const KernelConfig& config, const PackedLayout& layout);
 
-  /// The slot as it lies on the surface: [1, C, 1, width], or [1, channels, 1, S] for slots along the channels.
+  /// The slot as it lies on the surface: [1, C, 1, width], or [1, channels, 1, S] for slots along the channels. A
+  /// weight that is compiled in is a constant of that shape with the numbers that staging would put there.
   mil::Value slot(std::string_view name);
 
   /// A weight or activation slot multiplied: activation [C, S], weight [C, N] -> [1, 1, S, N] = actᵀ·weight.
@@ -56,6 +57,8 @@ class Parts {
  private:
   const KernelConfig& config_;
   const PackedLayout& layout_;
+  mil::Value compiled_weight(const Slot& slot);
+
   Axes axes_;
   mil::Builder builder_;
   mil::Value input_;

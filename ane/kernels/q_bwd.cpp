@@ -9,7 +9,7 @@ KernelSpec q_bwd() {
             const Axes a = Axes::of(c.shape, c.variant);
             return PackedLayout::along_width(
                 {activation_slot("dq", a.q, a.seq), weight_slot("wq", a.q, a.dim, "wq", false, folded_query_scale(c))},
-                {output_block("dx_q", a.dim, a.seq)}, c.variant.packing);
+                {output_block("dx_q", a.dim, a.seq)}, c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"dq", "wq"}}); }};
 }

@@ -40,7 +40,7 @@ KernelSpec sdpa_fwd() {
              weight_slot("wk_t", a.dim, a.kv, "wk", true), weight_slot("wv_t", a.dim, a.kv, "wv", true)},
             {output_block("attn", a.q, a.seq), output_block("q_rope", a.q, a.seq), output_block("k_rope", a.kv, a.seq),
              output_block("v", a.kv, a.seq), output_block("xn", a.dim, a.seq)},
-            c.variant.packing);
+            c.variant);
       },
       program};
 }

@@ -10,7 +10,7 @@ KernelSpec wo_fwd() {
         const Axes a = Axes::of(c.shape, c.variant);
         return PackedLayout::along_width(
             {activation_slot("attn", a.q, a.seq), weight_slot("wo_t", a.q, a.dim, "wo", true)},
-            {output_block("o", a.dim, a.seq)}, c.variant.packing);
+            {output_block("o", a.dim, a.seq)}, c.variant);
       },
       [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"attn", "wo_t"}}); }};
 }

@@ -9,7 +9,7 @@ KernelSpec wot_bwd() {
             const Axes a = Axes::of(c.shape, c.variant);
             return PackedLayout::along_width(
                 {activation_slot("dy", a.dim, a.seq), weight_slot("wo", a.dim, a.q, "wo", false)},
-                {output_block("da", a.q, a.seq)}, c.variant.packing);
+                {output_block("da", a.q, a.seq)}, c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"dy", "wo"}}); }};
 }

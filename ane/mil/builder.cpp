@@ -33,15 +33,21 @@ ane::half_t rounded(double value, std::string_view name) {
   return bits;
 }
 
-std::string weight_path(const std::string& identifier) { return "@model_path/weights/" + identifier + ".bin"; }
-
 void require_shape(const Shape& shape, std::string_view name) {
   if (!element_count(shape) || shape.size() > kMaxRank)
     throw input_error("value '" + std::string(name) + "'", "the shape " + shape_text(shape) + " is impossible",
                       fmt::format("use positive dimensions, at most {} and 2^40 elements", kMaxRank));
 }
 
+void require_count(const TensorType& type, std::size_t values, std::string_view name) {
+  if (type.elements() != static_cast<std::int64_t>(values))
+    throw input_error("constant '" + std::string(name) + "'", fmt::format("{} values for {}", values, type_text(type)),
+                      "give as many as the shape says");
+}
+
 }  // namespace
+
+std::string weight_path(const std::string& identifier) { return "@model_path/weights/" + identifier + ".bin"; }
 
 Builder::Builder() = default;
 
@@ -143,17 +149,33 @@ Value Builder::text(std::string_view value, std::string_view name) {
 Value Builder::weights(std::string_view name, Shape shape, std::span<const double> exact) {
   require_shape(shape, name);
   TensorType type{DType::fp16, std::move(shape)};
-  if (type.elements() != static_cast<std::int64_t>(exact.size()))
-    throw input_error("constant '" + std::string(name) + "'",
-                      fmt::format("{} values for {}", exact.size(), type_text(type)), "give as many as the shape says");
+  require_count(type, exact.size(), name);
   std::vector<ane::half_t> halves;
   halves.reserve(exact.size());
   for (const double value : exact) halves.push_back(rounded(value, name));
+  return file_constant(name, std::move(type), halves, std::vector<double>(exact.begin(), exact.end()));
+}
+
+Value Builder::weight_bits(std::string_view name, Shape shape, std::span<const ane::half_t> bits) {
+  require_shape(shape, name);
+  TensorType type{DType::fp16, std::move(shape)};
+  require_count(type, bits.size(), name);
+  std::vector<float> numbers(bits.size());
+  ane::to_float(bits.data(), numbers.data(), static_cast<std::int64_t>(bits.size()));
+  for (const float number : numbers)
+    if (!std::isfinite(number))
+      throw input_error("constant '" + std::string(name) + "'", fmt::format("{} does not fit into fp16", number),
+                        "keep constants within 65504");
+  return file_constant(name, std::move(type), bits, std::vector<double>(numbers.begin(), numbers.end()));
+}
+
+Value Builder::file_constant(std::string_view name, TensorType type, std::span<const ane::half_t> bits,
+                             std::vector<double> exact) {
   ane::BlobWriter writer;
-  const std::uint64_t offset = writer.add(std::span<const ane::half_t>(halves));
+  const std::uint64_t offset = writer.add(bits);
   const Value result = file_constant(name, std::move(type), offset);
   weights_.emplace(weight_path(result.id), writer.finish());
-  exact_.emplace(result.id, std::vector<double>(exact.begin(), exact.end()));
+  exact_.emplace(result.id, std::move(exact));
   return result;
 }
 

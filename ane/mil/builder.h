@@ -23,6 +23,9 @@ struct Value {
   TensorType type;
 };
 
+/// The path under which a BLOBFILE value names the weight file of a constant: "@model_path/weights/<identifier>.bin".
+std::string weight_path(const std::string& identifier);
+
 /// A finished program: the graph, its text in one dialect, its weight files, and the exact values of its fp16
 /// constants by SSA identifier.
 struct BuiltProgram {
@@ -49,6 +52,8 @@ class Builder {
   Value text(std::string_view value, std::string_view name);
   /// An fp16 tensor in its own weight file `weights/<name>.bin`.
   Value weights(std::string_view name, Shape shape, std::span<const double> exact);
+  /// The same from numbers that are fp16 already: these are the exact ones.
+  Value weight_bits(std::string_view name, Shape shape, std::span<const ane::half_t> bits);
   /// The same without its numbers: the graph names a weight file that does not exist. For questions that shapes answer.
   Value absent_weights(std::string_view name, Shape shape);
 
@@ -75,6 +80,8 @@ class Builder {
   std::string unique(std::string_view name);
   Value append(Operation operation);
   Value file_constant(std::string_view name, TensorType type, std::uint64_t offset);
+  Value file_constant(std::string_view name, TensorType type, std::span<const ane::half_t> bits,
+                      std::vector<double> exact);
   Value constant(Literal literal, std::string_view name, std::string_view sharing_key);
   void rename(std::string from, const std::string& to);
 
