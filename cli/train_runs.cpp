@@ -92,6 +92,7 @@ TrainRuns::TrainRuns(const TrainRunOptions& options, const DeviceOptions& device
   results.kept_cases = device_.done;
   for (const Named& other : others_) results.kept_cases += other.done;
   results_ = std::make_unique<ResultFile>(std::move(results));
+  write_last_words(session_, *results_);
 }
 
 TrainRuns::Named TrainRuns::named(const std::string& name, fs::path checkpoint, const RunContext& context) const {
