@@ -5,6 +5,7 @@
 #include "ane/staging.h"
 #include "bench/suites.h"
 #include "common/error.h"
+#include "common/statistics.h"
 
 namespace aneval::bench {
 namespace {
@@ -98,7 +99,10 @@ Subject eval(const Cases& cases, const validate::Case& c) {
     ane::poison(*request->output(), pattern());
   };
   subject.run = [device, request] { device->evaluate(*request); };
-  subject.after = [request, pattern, expected = kernel.output_hash, what = "output of " + c.kernel] {
+  auto hardware = std::make_shared<std::vector<double>>();
+  subject.warm = [hardware] { hardware->clear(); };
+  subject.after = [request, pattern, hardware, expected = kernel.output_hash, what = "output of " + c.kernel] {
+    if (const auto ns = request->hardware_nanoseconds()) hardware->push_back(static_cast<double>(*ns));
     const std::string hash = ane::surface_hash(*request->output());
     if (hash == expected) return;
     ane::check_no_poison(*request, pattern());  // says more than that hashes differ
@@ -109,9 +113,12 @@ Subject eval(const Cases& cases, const validate::Case& c) {
   subject.work = {.region_bytes = surface_bytes,
                   .moved_bytes = surface_bytes,
                   .flops = mil::matmul_flops(compiled.program.graph.main())};
-  subject.facts = [program = program_hash(kernel), output = kernel.output_hash, surface_bytes](const Record& row) {
-    return std::vector<Record>{fact(row, "program_hash", program), fact(row, "output_hash", output),
-                               fact(row, "surfaces", 2), fact(row, "surface_bytes", surface_bytes)};
+  subject.facts = [program = program_hash(kernel), output = kernel.output_hash, surface_bytes,
+                   hardware](const Record& row) {
+    std::vector<Record> rows = {fact(row, "program_hash", program), fact(row, "output_hash", output),
+                                fact(row, "surfaces", 2), fact(row, "surface_bytes", surface_bytes)};
+    if (!hardware->empty()) rows.push_back(fact(row, "hardware_time", median(*hardware)));
+    return rows;
   };
   return subject;
 }

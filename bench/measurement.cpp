@@ -56,7 +56,9 @@ void Measurement::warm_up() {
   const Stopwatch watch;
   while (!stability.reached() && (stability.count() < kLeast || static_cast<double>(watch.ns()) < kWarmUpNs)) {
     if (benchmark_.yardstick) timed_yardstick();
-    stability.add(timed_run(cpu_ns));
+    const double ns = timed_run(cpu_ns);
+    if (first_ns_ == 0) first_ns_ = ns;
+    stability.add(ns);
   }
   warm_up_count_ += stability.count() * subject_->batch;
   if (!stability.reached())
@@ -126,8 +128,8 @@ void Measurement::fail(const Error& error) {
   const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
   status_ = device != nullptr                        ? device->status()
             : error.code() == ExitCode::check_failed ? Status::wrong_result
-            : benchmark_.row.phase == "compile"    ? Status::compile_error
-                                                   : Status::run_error;
+            : benchmark_.row.phase == "compile"      ? Status::compile_error
+                                                     : Status::run_error;
   reason_ = error.what();
 }
 
@@ -165,6 +167,7 @@ std::vector<Record> Measurement::finish(std::size_t repetitions, const RunContex
   if (work.flops > 0 && middle > 0) rows.push_back(fact(base, "tflops", work.flops / middle / 1e3));
   rows.push_back(fact(base, "warmup_count", static_cast<double>(warm_up_count_)));
   rows.back().text = warm_up_note_;
+  rows.push_back(fact(base, "first_time", first_ns_));
   if (benchmark_.on_device) {
     rows.push_back(fact(base, "compile_count", counts_.compiles));
     rows.push_back(fact(base, "load_count", counts_.loads));

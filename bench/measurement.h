@@ -63,6 +63,7 @@ class Measurement {
   ane::DeviceCounters at_start_;
   Counts counts_;
   std::int64_t warm_up_count_ = 0;
+  double first_ns_ = 0;  // of the very first run
   std::string warm_up_note_;
   Status status_ = Status::ok;
   std::string reason_;

@@ -155,6 +155,7 @@ RunnerOutcome run_benchmarks(const std::vector<Benchmark>& benchmarks, const Goo
     benchmark::RunSpecifiedBenchmarks(&reporter);
   session.outcome.planned = planned.results.planned;
   session.outcome.signal = session.signal();
+  if (options.closing) results.append(options.closing(), 0);
   results.close(session.outcome.signal == 0 ? "" : "interrupted by signal " + std::to_string(session.outcome.signal));
   return session.outcome;
 }

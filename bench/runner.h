@@ -17,10 +17,11 @@
 namespace aneval::bench {
 
 struct RunnerOptions {
-  const ane::Device* device = nullptr;           // whose counters are watched; required
-  ResultFile::Options results;                   // its `planned` is filled in
-  std::function<void(ResultFile&)> opened = {};  // gets the file before the first benchmark, for rows of others
-  std::function<int()> interrupted;              // 0, or the signal that ends the run early; may be null
+  const ane::Device* device = nullptr;                // whose counters are watched; required
+  ResultFile::Options results;                        // its `planned` is filled in
+  std::function<void(ResultFile&)> opened = {};       // gets the file before the first benchmark, for rows of others
+  std::function<std::vector<Record>()> closing = {};  // the last rows: what the machine is like by then
+  std::function<int()> interrupted;                   // 0, or the signal that ends the run early; may be null
 };
 
 struct RunnerOutcome {

@@ -114,14 +114,19 @@ TEST_F(AppleCli, BenchmarksTimeIt) {
   const ProcessResult result = run({"bench", "--backend", "apple", "--model", path("tiny.json"), "--variant", "pad=32",
                                     "--kernel", "qBwd", "--benchmark_min_time=0.001", "--out", path("bench.csv")});
   EXPECT_EQ(result.code, 0) << result.err;
-  bool eval = false, compiled = false;
+  std::set<std::string> seen;  // "phase metric"
+  std::set<std::string> power;
   for (const Record& row : rows_of(path("bench.csv"))) {
     EXPECT_EQ(row.run.backend, "apple-standin");
-    eval = eval || (row.phase == "eval" && row.metric == "time");
-    compiled = compiled || (row.phase == "compile" && row.metric == "time");
+    seen.insert(row.phase + " " + row.metric);
+    if (row.metric == "power_state") power.insert(row.item);
+    if (row.metric == "hardware_time") {
+      EXPECT_GT(row.value, 0);
+    }
   }
-  EXPECT_TRUE(eval);
-  EXPECT_TRUE(compiled);
+  for (const char* row : {"eval time", "compile time", "eval first_time", "eval hardware_time"})
+    EXPECT_TRUE(seen.contains(row)) << row;
+  EXPECT_EQ(power, (std::set<std::string>{"begin", "end"}));
 }
 
 TEST_F(AppleCli, ABenchmarkThatHangsLeavesItsResultsAndALastRow) {

@@ -6,6 +6,8 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "common/error.h"
+#include "common/names.h"
+#include "common/platform.h"
 
 namespace aneval::cli {
 namespace {
@@ -57,6 +59,21 @@ int report_outcome(const bench::RunnerOutcome& outcome, const RunContext& run) {
   return static_cast<int>(outcome.failed > 0 ? ExitCode::check_failed : ExitCode::ok);
 }
 
+/// "ac, low power off, thermal pressure 0": what decides how fast this machine runs right now.
+Record power_row(const RunContext& run, std::string_view when) {
+  const PowerState state = power_state();
+  std::vector<std::string> parts;
+  if (!state.source.empty()) parts.push_back(state.source);
+  if (state.low_power) parts.push_back(*state.low_power ? "low power on" : "low power off");
+  if (state.thermal) parts.push_back(fmt::format("thermal pressure {}", *state.thermal));
+  if (state.celsius) parts.push_back(fmt::format("{:g} degrees", *state.celsius));
+  if (!state.governor.empty()) parts.push_back("governor " + state.governor);
+  Record row;
+  row.run = run;
+  row.item = when;
+  return fact(row, "power_state", parts.empty() ? "unknown" : join(parts, ", "));
+}
+
 int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) {
   for (const std::string& flag : google_flags)
     if (!flag.starts_with("--benchmark_") && !flag.starts_with("--v="))
@@ -85,6 +102,8 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
                     .command = "bench",
                     .threads = session.pool->threads(),
                     .about = profile_rows(session)};
+  runner.results.about.push_back(power_row(session.run, "begin"));
+  runner.closing = [&] { return std::vector<Record>{power_row(session.run, "end")}; };
   runner.opened = [&](ResultFile& results) { write_last_words(session, results); };
   runner.interrupted = interrupted;
   watch_interrupts();

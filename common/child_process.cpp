@@ -52,8 +52,8 @@ void make_nonblocking(const Descriptor& descriptor) {
 class SigpipeBlocked {
  public:
   SigpipeBlocked() {
-    ::sigemptyset(&sigpipe_);
-    ::sigaddset(&sigpipe_, SIGPIPE);
+    sigemptyset(&sigpipe_);
+    sigaddset(&sigpipe_, SIGPIPE);
     was_pending_ = pending();
     ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &previous_);
   }
@@ -70,9 +70,9 @@ class SigpipeBlocked {
  private:
   static bool pending() {
     sigset_t set;
-    ::sigemptyset(&set);
+    sigemptyset(&set);
     ::sigpending(&set);
-    return ::sigismember(&set, SIGPIPE) == 1;
+    return sigismember(&set, SIGPIPE) == 1;
   }
   sigset_t sigpipe_, previous_;
   bool was_pending_;
@@ -102,9 +102,9 @@ struct SpawnPlan {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
     sigset_t none, reset;
-    ::sigemptyset(&none);
-    ::sigemptyset(&reset);
-    ::sigaddset(&reset, SIGPIPE);
+    sigemptyset(&none);
+    sigemptyset(&reset);
+    sigaddset(&reset, SIGPIPE);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setsigdefault(&attributes, &reset);
     ::posix_spawnattr_setpgroup(&attributes, 0);

@@ -22,6 +22,9 @@ const std::vector<MetricName>& metric_names() {
       {"gb_per_s", "GB/s", "10^9 bytes per second, read and written"},
       {"tflops", "TFLOP/s", "10^12 operations per second: 2 per multiply-accumulate of the program's matmuls"},
       {"warmup_count", "count", "runs before the timed ones, until times were stable"},
+      {"first_time", "ns", "the first of them, on caches and an engine that somebody else, or nobody, used before"},
+      {"hardware_time", "ns", "of an evaluation by the engine's own clock, where it has one: median of the timed runs"},
+      {"power_state", "", "power source, low power mode and thermal pressure, at the beginning and at the end"},
       // what the device was asked to do, per run; equal in every run
       {"compile_count", "count", "compile attempts"},
       {"load_count", "count", "programs loaded"},

@@ -62,7 +62,7 @@ TEST(RunProcess, InputThatNobodyReadsIsNoError) {
   EXPECT_EQ(result.describe(), "exit code 3");
   sigset_t pending;
   ASSERT_EQ(::sigpending(&pending), 0);
-  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
+  EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
 }
 
 TEST(RunProcess, NamesTheSignal) {
