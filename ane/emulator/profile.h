@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ane/emulator/rules.h"
+
 namespace aneval::emulator {
 
 /// How a matmul or convolution adds its products up.
@@ -36,30 +38,13 @@ enum class Specials {
 enum class Evidence { defined, measured, published, assumed, contested, unmeasured };
 std::string_view evidence_name(Evidence evidence);
 
-enum class Rule {
-  accumulator,
-  overflow,
-  matmul_rounding,
-  matmul_subnormals,
-  elementwise,
-  reduce_sum,
-  slice,
-  bias,
-  sigmoid,
-  tanh_exp,
-  softmax,
-  specials,
-};
-const std::vector<Rule>& all_rules();
-std::string_view rule_name(Rule rule);
-
 struct Ground {
   Evidence evidence = Evidence::unmeasured;
-  std::string_view source;  // who measured or published it, on which chip; or why it is assumed
+  std::string source;  // who measured or published it, on which chip; or why it is assumed
 };
 
 struct Profile {
-  std::string name;       // "h16", or with settings "h16:reduce_sum=wide"
+  std::string name;       // "h16", or with settings "h16:reduce_sum=wide;slice=exact"
   std::string_view chip;  // what it stands for
   Accumulator accumulator = Accumulator::fp32;
   Rounding matmul_rounding = Rounding::nearest_even, elementwise_rounding = Rounding::nearest_even;
@@ -78,13 +63,11 @@ inline constexpr double kAccumulatorLimit = 32768;
 /// 65504/16: what a slice with gain still passes.
 inline constexpr double kSliceLimit = 4094;
 
-/// What the profile does under a rule, in words.
-std::string rule_text(const Profile& profile, Rule rule);
-
 const std::vector<Profile>& profiles();
 
-/// NAME, or NAME:reduce_sum=fp16|fp32|wide: the one rule that is contested and matters is switchable. The result's name
-/// is the text given. Errors: an unknown name, with the nearest known one; an unknown setting or value.
+/// NAME, or NAME:RULE=VALUE;RULE=VALUE… for the rules that can be set (rules.h), as reduce_sum, which is contested:
+/// the result's name is the text given. Or a file of `aneval probe`, FILE.json (profile_file.h): the result's name is
+/// then such a text. Errors: an unknown name, with the nearest known one; an unknown setting or value; a bad file.
 Profile find_profile(std::string_view text);
 
 inline constexpr std::string_view kDefaultProfile = "h16";
