@@ -4,10 +4,9 @@
 
 #include "ane/compiled_kernel.h"
 #include "ane/mil/builder.h"
-#include "ane/mil/family.h"
-#include "ane/mil/text.h"
 #include "common/error.h"
 #include "validate/probe.h"
+#include "validate/small_program.h"
 
 namespace aneval::validate {
 namespace {
@@ -96,16 +95,8 @@ Experiment convs(const Questions& questions) {
     places.push_back({{0, q * kColumns + q, 1}});
   }
   const Value in = b.input("packed", shape);
-  const Value result = b.op("conv",
-                            {{"x", in},
-                             {"weight", b.weights("weight", {kChannels, kChannels, 1, 1}, weights)},
-                             {"bias", b.weights("bias", {kChannels}, biases)},
-                             {"strides", b.ints({1, 1}, "strides")},
-                             {"pad_type", b.text("valid", "pad_type")},
-                             {"pad", b.ints({0, 0, 0, 0}, "pad")},
-                             {"dilations", b.ints({1, 1}, "dilations")},
-                             {"groups", b.integer(1, "groups")}},
-                            "conv");
+  const Value result = conv_1x1(b, in, b.weights("weight", {kChannels, kChannels, 1, 1}, weights),
+                                b.weights("bias", {kChannels}, biases), "conv");
   return {b.finish(result, "out"), {std::move(input)}, std::move(places)};
 }
 
@@ -230,24 +221,6 @@ Experiment experiment(ProbeOp op, const Questions& questions) {
   return {};
 }
 
-std::size_t bytes_of(const mil::TensorType& type) { return static_cast<std::size_t>(type.elements()) * sizeof(half_t); }
-
-/// Compilers of M1 and M2 are reported to take the legacy dialect only, and one M1 the modern one: both are tried
-/// there.
-std::shared_ptr<ane::Executable> compiled(ane::Device& device, ane::ProgramSource source, const mil::Program& graph) {
-  const std::string& family = device.info().family;
-  const auto& known = mil::families();
-  const bool legacy = std::any_of(known.begin(), known.end(),
-                                  [&](const mil::Family& f) { return f.name == family && f.legacy_dialect; });
-  try {
-    return device.compile(source);
-  } catch (const ane::DeviceError& error) {
-    if (!legacy || error.status() != Status::compile_error) throw;
-  }
-  source.mil = mil::print(graph, mil::Dialect::legacy);
-  return device.compile(source);
-}
-
 std::vector<half_t> evaluate(ane::Device& device, ane::Request& request, const Input& input, half_t poison) {
   {
     const ane::WriteLock lock(*request.input());
@@ -260,22 +233,13 @@ std::vector<half_t> evaluate(ane::Device& device, ane::Request& request, const I
 
 std::vector<std::vector<half_t>> answers_of(ane::Device& device, ProbeOp op, const Questions& questions) {
   const Experiment e = experiment(op, questions);
-  const mil::Function& function = e.program.graph.main();
-  ane::ProgramSource source;
-  source.name = "probe of " + std::string(probe_op_name(op));
-  source.mil = e.program.text;
-  source.weights = e.program.weights;
-  source.input_bytes = bytes_of(function.parameters.front().type);
-  source.output_bytes = bytes_of(function.find("out")->type);
-  const auto executable = compiled(device, source, e.program.graph);
-  device.load(*executable);
-  const auto request = device.make_request(executable, device.create_surface(source.input_bytes),
-                                           device.create_surface(source.output_bytes));
+  const std::string name = "probe of " + std::string(probe_op_name(op));
+  const auto request = ready_request(device, e.program, name);
   std::vector<std::vector<half_t>> outputs;
   for (const Input& input : e.inputs) {
     outputs.push_back(evaluate(device, *request, input, ane::kPoison[0]));
     if (evaluate(device, *request, input, ane::kPoison[1]) != outputs.back())
-      throw ane::DeviceError(Status::unstable, source.name, "two evaluations of one input differ", "probe again");
+      throw ane::DeviceError(Status::unstable, name, "two evaluations of one input differ", "probe again");
   }
   std::vector<std::vector<half_t>> answers(questions.size());
   for (std::size_t q = 0; q < questions.size(); ++q)
