@@ -77,6 +77,9 @@ struct RuleFinding {
 RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator::Profile& builtin,
                   const emulator::Profile& known);
 
+/// Gives `known` the value that was found, when it is a setting that the profile can take.
+void learn(emulator::Profile& known, const RuleFinding& finding);
+
 /// The arithmetic proof that an engine computed: no CPU adds 16384 and 16384 in a matmul to infinity, and only an
 /// engine's 2048 + 1 is 2050 (h15 and later; M1 rounds that to 2048).
 struct Fingerprint {

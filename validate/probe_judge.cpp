@@ -8,6 +8,7 @@
 #include "ane/emulator/exact_functions.h"
 #include "ane/emulator/function_table.h"
 #include "ane/emulator/half_values.h"
+#include "common/error.h"
 #include "common/names.h"
 #include "validate/probe.h"
 
@@ -173,6 +174,17 @@ RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator
       }
   }
   return finding;
+}
+
+void learn(emulator::Profile& known, const RuleFinding& finding) {
+  if (finding.value.empty() || !emulator::is_setting(finding.rule)) return;
+  emulator::Profile changed = known;
+  try {
+    emulator::set_rule(changed, finding.rule, finding.value, "probe");
+  } catch (const Error&) {
+    return;  // no profile of the emulator has both: what rests on it will not be recognised
+  }
+  known = std::move(changed);
 }
 
 Fingerprint fingerprint(const Answers& overflow, const Answers& rounding) {

@@ -24,9 +24,7 @@ std::vector<RuleFinding> probe_all(ane::Device& device, const Profile& builtin) 
   Profile known = builtin;
   for (const RuleProbe& probe : rule_probes()) {
     findings.push_back(judge(probe, ask(device, probe.questions), builtin, known));
-    const RuleFinding& finding = findings.back();
-    if (!finding.value.empty() && emulator::is_setting(finding.rule))
-      emulator::set_rule(known, finding.rule, finding.value, "test");
+    learn(known, findings.back());
   }
   return findings;
 }
