@@ -291,6 +291,10 @@ void add_probe(CLI::App& app, Action& action) {
       app.add_subcommand("probe", "finds out which arithmetic and which limits a device has, by experiments");
   auto options = std::make_shared<ProbeOptions>();
   add_device_options(*command, options->device);
+  // Questions have shapes of their own.
+  for (const char* name : {"--model", "--seq", "--variant", "--programs", "--seed", "--compile-limit"})
+    command->remove_option(command->get_option(name));
+  command->get_option("--time-limit")->description("seconds that one experiment may take, its compile included (120)");
   command->add_option("--out", options->out, "what was found, as FILE.json for --profile");
   command->add_option("--rows", options->rows, "write the latencies' records to this CSV file");
   command->add_option("--only", options->only, "numerics, capabilities or latency");

@@ -94,6 +94,30 @@ TEST_F(ProbeCli, ADeviceThatDiffersIsSaidRuleByRuleAndEndsWithOne) {
   EXPECT_EQ(json["rules"]["slice"]["verdict"], "differs");
 }
 
+TEST_F(ProbeCli, ASigmoidThatNobodyKnowsIsMeasuredAndJudgedBy) {
+  ASSERT_EQ(numerics("h16", "h16.json").code, 0);
+  Json json = json_of("h16.json");
+  std::string table;
+  for (int i = 0; i < 65536; ++i) {
+    const float x = ane::to_float(static_cast<ane::half_t>(i));
+    const double y = std::isfinite(x) ? 1 / (1 + std::exp(-0.9 * static_cast<double>(x))) : 0;  // no chip's
+    for (const int shift : {12, 8, 4, 0}) table += "0123456789abcdef"[ane::to_half(y) >> shift & 15];
+  }
+  json["rules"]["sigmoid"] = {{"value", "measured"}, {"tables", {{"sigmoid", table}}}};
+  write_file(path("own.json"), json.dump());
+  const ProcessResult result = numerics(path("own.json"), "probed.json");
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("sigmoid            measured           h16 tables             differs"),
+                                HasSubstr("11 of 12 rules"), HasSubstr("judges by it, as h16:sigmoid=measured")));
+  const std::string probed = json_of("probed.json")["rules"]["sigmoid"]["tables"]["sigmoid"];
+  for (std::size_t i = 0; i < 65536; ++i)
+    ASSERT_TRUE((i & 0x7C00) == 0x7C00 || probed.substr(4 * i, 4) == table.substr(4 * i, 4)) << i;
+  // The kernel computes a sigmoid that is not the mathematics': the derived bounds know.
+  const auto built_in = validated("h16", "h16"), measured = validated(path("probed.json"), "h16:sigmoid=measured");
+  EXPECT_EQ(built_in.size(), measured.size());
+  EXPECT_NE(built_in, measured);
+}
+
 TEST_F(ProbeCli, ABrokenFileIsOneErrorOfValidation) {
   ASSERT_EQ(numerics("h16", "p.json").code, 0);
   Json json = json_of("p.json");

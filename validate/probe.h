@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ane/device.h"
@@ -68,12 +69,14 @@ struct RuleFinding {
   std::string builtin;                // the built-in profile's value
   std::string reason;                 // why there is no value; of a failure what failed
   std::vector<std::string> readings;  // "2048 + 1 = 2050"; of functions how far they are from the candidates
-  std::string table;                  // of functions that no candidate gives: their bits, four digits each
+  /// Of functions that no candidate gives: name, and the bits of all results, four digits each.
+  std::vector<std::pair<std::string, std::string>> tables;
 };
 
 /// Which values of the rule give these answers: exactly one is the device's; none is a rule nobody knows; several
-/// cannot be told apart by what was answered. `known` holds what is already known of the device: softmax contains a sum
-/// and roundings.
+/// cannot be told apart by what was answered. A sigmoid that nobody knows is `measured` when it grows with its
+/// argument: its table is then what the profile computes with. `known` holds what is already known of the device:
+/// softmax contains a sum and roundings.
 RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator::Profile& builtin,
                   const emulator::Profile& known);
 

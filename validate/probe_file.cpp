@@ -18,7 +18,7 @@ Json rule_json(const RuleFinding& finding) {
   json["verdict"] = verdict_name(finding.verdict);
   if (!finding.reason.empty()) json["reason"] = finding.reason;
   json["readings"] = finding.readings;
-  if (!finding.table.empty()) json["table"] = finding.table;
+  for (const auto& [function, bits] : finding.tables) json["tables"][function] = bits;
   return json;
 }
 

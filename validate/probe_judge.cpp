@@ -8,6 +8,7 @@
 #include "ane/emulator/exact_functions.h"
 #include "ane/emulator/function_table.h"
 #include "ane/emulator/half_values.h"
+#include "ane/emulator/profile_file.h"
 #include "common/error.h"
 #include "common/names.h"
 #include "validate/probe.h"
@@ -140,7 +141,8 @@ RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator
   finding.builtin = emulator::rule_value(builtin, probe.rule).name;
   std::vector<Candidate> candidates;
   const auto& values = emulator::rule_values(probe.rule);
-  for (std::size_t v = 0; v < values.size(); ++v) candidates.push_back({&values[v], predictions(probe, v, known)});
+  for (std::size_t v = 0; v < values.size(); ++v)
+    if (values[v].name != "measured") candidates.push_back({&values[v], predictions(probe, v, known)});
 
   std::size_t answered = 0;
   for (std::size_t q = 0; q < probe.questions.size(); ++q) {
@@ -168,10 +170,10 @@ RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator
   if (fitting.empty()) {
     finding.reason = "no known value gives these results" + more;
     for (std::size_t q = 0; q < probe.questions.size(); ++q)
-      if (is_function(probe.questions[q].op) && !answers.bits[q].empty()) {
-        if (!finding.table.empty()) finding.table += ' ';
-        finding.table += probe.questions[q].text + "=" + hex_text(answers.bits[q]);
-      }
+      if (is_function(probe.questions[q].op) && !answers.bits[q].empty())
+        finding.tables.emplace_back(probe.questions[q].text, hex_text(answers.bits[q]));
+    if (probe.rule == Rule::sigmoid && emulator::growing_table(answers.bits.front()) != nullptr)
+      finding.value = "measured";
   }
   return finding;
 }

@@ -4,6 +4,8 @@
 // others on one chip and carried over to the next. docs/numerics.md tells the rules in full, with their sources.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +53,9 @@ struct Profile {
   bool flush_subnormals = false;  // of matmul operands
   Summation reduce_sum = Summation::fp32;
   Functions functions = Functions::exact;
+  /// sigmoid by the bits of its argument, as a probe read it off a device; null: as `functions` says. It grows with the
+  /// argument. Chips only: exponent 31 is ordinary.
+  std::shared_ptr<const std::array<float, 65536>> measured_sigmoid = {};
   Specials specials = Specials::ieee;
   bool slice_gain = false;      // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
   std::vector<Ground> grounds;  // by Rule

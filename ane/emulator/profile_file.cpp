@@ -1,6 +1,7 @@
 #include "ane/emulator/profile_file.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
@@ -38,7 +39,18 @@ std::string settings_text(const Profile& profile, const Profile& base) {
     text += text.empty() ? ':' : ';';
     text.append(rule_name(rule)).append("=").append(rule_value(profile, rule).name);
   }
+  if (profile.measured_sigmoid != nullptr) text += text.empty() ? ":sigmoid=measured" : ";sigmoid=measured";
   return base.name + text;
+}
+
+/// Four hexadecimal digits each; empty when that is not what it is.
+std::vector<ane::half_t> parse_bits(const std::string& text) {
+  std::vector<ane::half_t> bits(text.size() / 4);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const char* end = text.data() + 4 * i + 4;
+    if (std::from_chars(end - 4, end, bits[i], 16).ptr != end) return {};
+  }
+  return bits;
 }
 
 class Reader {
@@ -69,6 +81,7 @@ class Reader {
     for (const Rule rule : all_rules())
       if (const std::string value = value_of(rule); !value.empty() && is_setting(rule))
         set_rule(profile, rule, value, subject(rule));
+    if (value_of(Rule::sigmoid) == "measured") profile.measured_sigmoid = sigmoid_table(profile);
     for (const Rule rule : all_rules()) {
       const std::string value = value_of(rule);
       if (!value.empty()) check(profile, rule, value);
@@ -102,6 +115,17 @@ class Reader {
     return value.is_null() ? std::string() : value.get<std::string>();
   }
 
+  std::shared_ptr<const std::array<float, 65536>> sigmoid_table(const Profile& profile) const {
+    if (profile.functions != Functions::tables)
+      throw input_error(subject(Rule::sigmoid), "is measured, and " + profile.name + " has no tables",
+                        "name a chip's profile as the base");
+    const Json tables = rules_.at(std::string(rule_name(Rule::sigmoid))).value("tables", Json::object());
+    const auto table = growing_table(parse_bits(tables.is_object() ? text_of(tables, "sigmoid") : std::string()));
+    if (table == nullptr)
+      throw input_error(subject(Rule::sigmoid), "its table is no growing one of 65536 numbers", kProbeAgain);
+    return table;
+  }
+
   /// What follows from other rules must be what was measured.
   void check(const Profile& profile, Rule rule, const std::string& value) const {
     const auto& values = rule_values(rule);
@@ -127,6 +151,24 @@ class Reader {
 };
 
 }  // namespace
+
+std::shared_ptr<const std::array<float, 65536>> growing_table(std::span<const ane::half_t> bits) {
+  constexpr std::size_t kFinite = 0x7C00, kSign = 0x8000;
+  if (bits.size() != 2 * kSign) return nullptr;
+  auto table = std::make_shared<std::array<float, 65536>>();
+  for (const std::size_t sign : {std::size_t{0}, kSign}) {
+    for (std::size_t i = 0; i < kSign; ++i) {
+      const ane::half_t value = bits[sign + std::min(i, kFinite - 1)];
+      if ((value & kFinite) == kFinite) return nullptr;
+      (*table)[sign + i] = ane::to_float(value);
+    }
+    for (std::size_t i = 1; i < kFinite; ++i) {
+      const float nearer = (*table)[sign + i - 1], farther = (*table)[sign + i];
+      if (sign == 0 ? farther < nearer : farther > nearer) return nullptr;
+    }
+  }
+  return (*table)[kSign] <= (*table)[0] ? table : nullptr;
+}
 
 bool is_profile_file(std::string_view text) { return text.ends_with(".json"); }
 

@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "ane/emulator/emulator.h"
+#include "ane/mil/text.h"
 #include "common/error.h"
 #include "common/files.h"
 
@@ -121,6 +125,66 @@ TEST_F(ProfileFile, ARuleWithoutAValueStaysTheBases) {
   EXPECT_EQ(got.name, "h16");
   EXPECT_EQ(got.ground(Rule::softmax).evidence, Evidence::unmeasured);
   EXPECT_THAT(got.ground(Rule::softmax).source, HasSubstr("as h16"));
+}
+
+/// Bits of a function of every fp16 number.
+std::vector<ane::half_t> bits_of(double (*function)(double)) {
+  std::vector<ane::half_t> bits(65536);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const auto x = static_cast<double>(ane::to_float(static_cast<ane::half_t>(i)));
+    bits[i] = std::isfinite(x) ? ane::to_half(function(x)) : ane::half_t{0};
+  }
+  return bits;
+}
+
+std::string hex_of(const std::vector<ane::half_t>& bits) {
+  std::string text;
+  for (const ane::half_t value : bits)
+    for (const int shift : {12, 8, 4, 0}) text += "0123456789abcdef"[value >> shift & 15];
+  return text;
+}
+
+double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+TEST_F(ProfileFile, AMeasuredSigmoidIsWhatTheEmulatorComputes) {
+  Json json = file_of(find_profile("h16"), "h16");
+  const auto bits = bits_of(exact_sigmoid);
+  json["rules"]["sigmoid"] = {{"value", "measured"}, {"tables", {{"sigmoid", hex_of(bits)}}}};
+  const Profile got = read(json);
+  EXPECT_EQ(got.name, "h16:sigmoid=measured");
+  EXPECT_EQ(rule_value(got, Rule::sigmoid).name, "measured");
+  EXPECT_EQ(rule_value(got, Rule::tanh_exp).name, "tables");
+  const mil::Program program = mil::parse(
+      "program(1.3)\n{\n  func main<ios18>(tensor<fp16, [3]> a) {\n"
+      "tensor<fp16, [3]> y = sigmoid(x = a)[name = string(\"y\")];\n  } -> (y);\n}\n",
+      "test.mil");
+  StoredTensor a{"F16", {3}, std::vector<std::byte>(6)};
+  const ane::half_t inputs[] = {0x3666, 0xC000, 0x7BFF};
+  std::memcpy(a.bytes.data(), inputs, 6);
+  const Tensor y = run_program(program, {}, {{"a", a}}, got, nullptr).at("y");
+  const Tensor tables = run_program(program, {}, {{"a", a}}, find_profile("h16"), nullptr).at("y");
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(y.data[i], ane::to_float(bits[inputs[i]]));
+  EXPECT_NE(y.data[0], tables.data[0]);
+}
+
+TEST_F(ProfileFile, AMeasuredSigmoidMustGrowAndBeComplete) {
+  Json json = file_of(find_profile("h16"), "h16");
+  auto bits = bits_of(exact_sigmoid);
+  const auto error_with = [&](const std::string& table) {
+    json["rules"]["sigmoid"] = {{"value", "measured"}, {"tables", {{"sigmoid", table}}}};
+    return error_of([&] { (void)read(json); });
+  };
+  EXPECT_THAT(error_with(hex_of(bits).substr(4)), HasSubstr("rule sigmoid: its table is no growing one"));
+  EXPECT_THAT(error_with("g" + hex_of(bits).substr(1)), HasSubstr("no growing one"));
+  EXPECT_THAT(error_with(""), HasSubstr("no growing one"));
+  std::swap(bits[0x3800], bits[0x3C00]);  // of 0.5 and of 1
+  EXPECT_THAT(error_with(hex_of(bits)), HasSubstr("no growing one"));
+  std::swap(bits[0x3800], bits[0x3C00]);
+  bits[0x7BFF] = 0x7C00;
+  EXPECT_THAT(error_with(hex_of(bits)), HasSubstr("no growing one"));
+  Json ieee = file_of(find_profile("ieee"), "ieee");
+  ieee["rules"]["sigmoid"]["value"] = "measured";
+  EXPECT_THAT(error_of([&] { (void)read(ieee); }), HasSubstr("ieee has no tables"));
 }
 
 TEST_F(ProfileFile, BadFilesAreRefusedWithFileRuleAndRemedy) {
