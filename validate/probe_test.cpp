@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "validate/emulated_device.h"
+#include "validate/faulty_device.h"
 
 namespace aneval::validate {
 namespace {
@@ -134,6 +135,18 @@ TEST(Probe, TheFingerprintKnowsAnEngineFromACpu) {
   }
   EXPECT_FALSE(of("ieee").engine());
   EXPECT_FALSE(Fingerprint{}.engine());
+}
+
+TEST(Probe, EvaluationsThatDifferOrWriteNothingAreNoAnswers) {
+  const RuleProbe& probe = rule_probe(Rule::matmul_rounding);
+  FaultyDevice unstable(make_device("h16"), [](std::int64_t evaluation, std::span<ane::half_t> output) {
+    if (evaluation == 1) output[5] = 0x1234;  // what nobody asked for counts too
+  });
+  const Answers differ = ask(unstable, probe.questions);
+  EXPECT_EQ(differ.status, Status::unstable);
+  EXPECT_TRUE(differ.bits.front().empty());
+  FaultyDevice silent(make_device("h16"), nullptr, true);
+  EXPECT_EQ(ask(silent, probe.questions).status, Status::wrong_result);
 }
 
 TEST(Probe, ADeviceThatRefusesAnOperationFailsItsQuestionsOnly) {
