@@ -107,6 +107,20 @@ TEST(Probe, OneForeignBitIsNoKnownValue) {
   }
 }
 
+TEST(Probe, TheSignOfZeroCountsWhereItIsAskedFor) {
+  const Profile ieee = emulator::find_profile("ieee"), h16 = emulator::find_profile("h16");
+  const RuleProbe& specials = rule_probe(Rule::specials);
+  Answers answers = ask(*make_device("ieee"), specials.questions);
+  ASSERT_EQ(answers.bits[4].front(), 0x8000) << specials.questions[4].text;
+  answers.bits[4] = {0};
+  EXPECT_EQ(judge(specials, answers, ieee, ieee).value, "");
+  const RuleProbe& accumulator = rule_probe(Rule::accumulator);
+  answers = ask(*make_device("h16"), accumulator.questions);
+  ASSERT_EQ(answers.bits[5].front(), 0) << accumulator.questions[5].text;
+  answers.bits[5] = {0x8000};
+  EXPECT_EQ(judge(accumulator, answers, h16, h16).value, "fixed_point");
+}
+
 TEST(Probe, QuestionsWithoutAnAnswerLeaveTheRuleUndecidedOrFailed) {
   const Profile h16 = emulator::find_profile("h16");
   const RuleProbe& probe = rule_probe(Rule::elementwise);
