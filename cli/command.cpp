@@ -50,7 +50,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
       "--profile", options.profile,
       fmt::format("numerics profile: the emulator's arithmetic, and what kernels are judged by (`aneval list "
-                  "profiles`; default {}, on the engine its own family's)",
+                  "profiles`; default {}, on the engine its own family's), or FILE.json of `aneval probe`",
                   emulator::kDefaultProfile));
   app.add_option("--seed", options.seed, "seed of random tensors")->capture_default_str();
   app.add_option("--threads", options.threads, "threads, 0 for one per processor")

@@ -113,6 +113,7 @@ void add_list(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
+void add_probe(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_stage(CLI::App& app, Action& action);

@@ -22,8 +22,8 @@ int run(int argc, char** argv) {
   app.failure_message(CLI::FailureMessage::simple);
   app.footer("Exit codes: 0 ok, 1 a check failed, 2 wrong arguments or input, 3 refused by device or environment.");
   Action action;
-  for (const auto add :
-       {add_doctor, add_list, add_validate, add_bench, add_train, add_report, add_run, add_stage, add_mil, add_worker})
+  for (const auto add : {add_doctor, add_list, add_validate, add_bench, add_train, add_probe, add_report, add_run,
+                         add_stage, add_mil, add_worker})
     add(app, action);
   try {
     app.parse(argc, argv);

@@ -1,6 +1,8 @@
-// aneval worker: the child process of --isolate. Reads tasks as lines, answers each with a line; not for people.
+// aneval worker: the child process of --isolate and of probes. Reads tasks as lines, answers each with a line; not for
+// people.
 #include <nlohmann/json.hpp>
 
+#include "cli/probe_jobs.h"
 #include "cli/validate_jobs.h"
 #include "common/error.h"
 #include "common/worker.h"
@@ -19,6 +21,7 @@ void add_worker(CLI::App& app, Action& action) {
       std::string known_settings;
       std::unique_ptr<CaseRunner> runner;
       serve_tasks([&](std::string_view task) {
+        if (is_probe_task(std::string(task))) return run_probe_task(std::string(task));
         const auto j = nlohmann::json::parse(task);
         const std::string settings = j.at("settings");
         try {

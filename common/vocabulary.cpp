@@ -160,6 +160,7 @@ const std::vector<PhaseName>& phase_names() {
       {"profile", "the arithmetic that the emulator computes with"},
       {"convert", "fp32 <-> fp16 on ordinary memory"},
       {"arithmetic", "exact emulations of the engine's matmul"},
+      {"engine", "chains of 1x1 convolutions with baked weights: latency and peak of the device"},
       {"host", "what this machine can do: memcpy, fused multiply-adds"},
       {"ratio", "a part of the harness beside its yardstick"},
   };

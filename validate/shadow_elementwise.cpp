@@ -106,12 +106,13 @@ Shadow exact_unary(const Step& step, double x) {
   return unary_shadow(step, argument, false);
 }
 
-/// The tables' results grow with their argument (shadow_tables_test.cpp looks at all of fp16), so a device that holds a
-/// number of an interval gets one between what it would get at its ends.
-Shadow table_shadow(const Step& step, const Shadow& x, emulator::Rounding rounding) {
+/// The tables' results grow with their argument (a test looks at all of fp16, the reader of files at measured ones), so
+/// a device that holds a number of an interval gets one between what it would get at its ends.
+Shadow table_shadow(const Step& step, const Shadow& x, const emulator::Profile& profile) {
+  const emulator::Rounding rounding = profile.elementwise_rounding;
   Shadow y = exact_unary(step, x.value);
   const Interval held = held_by_device(x);
-  const auto& values = emulator::function_values(step.function);
+  const auto& values = emulator::function_values(profile, step.function);
   const auto looked_up = [&](double number) {
     const auto value = static_cast<float>(number);
     ane::half_t bits = 0;
@@ -217,7 +218,7 @@ void ShadowArithmetic::unary(const Step& step, const In& x, const Out& out, Thre
       const Shadow s = read(x.data[row.offset[0] + i * row.step[0]]);
       Shadow& to = out.data[row.offset[1] + i * row.step[1]];
       if (table) {
-        to = table_shadow(step, s, model_.profile->elementwise_rounding);
+        to = table_shadow(step, s, *model_.profile);
         continue;
       }
       Shadow y = unary_shadow(step, s, model_.profile.has_value());

@@ -79,7 +79,7 @@ void DeviceArithmetic::unary(const Step& step, const In& x, const Out& out, Thre
   }
   const bool tables = profile_.functions == Functions::tables;
   if (tables || (dtype == mil::DType::fp16 && step.inputs.front().dtype == mil::DType::fp16)) {
-    const float* table = (tables ? function_values(step.function) : exact_values(step.function)).data();
+    const float* table = (tables ? function_values(profile_, step.function) : exact_values(step.function)).data();
     each_row(x, out, pool,
              [&](const float* a, float* to, std::int64_t n) { lookup_row(table, profile_.specials, a, to, n); });
   } else {

@@ -100,7 +100,7 @@ class Emulator final : public ane::Device {
       : Device(options.compile_limit), profile_(find_profile(options.profile)), pool_(options.pool) {
     info_.backend = "emulator";
     info_.chip = options.chip;
-    info_.profile = options.profile;
+    info_.profile = profile_.name;
   }
 
   const ane::DeviceInfo& info() const override { return info_; }

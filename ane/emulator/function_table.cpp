@@ -88,4 +88,9 @@ const std::array<float, 65536>& function_values(Function function) {
   }
 }
 
+const std::array<float, 65536>& function_values(const Profile& profile, Function function) {
+  const bool measured = function == Function::sigmoid && profile.measured_sigmoid != nullptr;
+  return measured ? *profile.measured_sigmoid : function_values(function);
+}
+
 }  // namespace aneval::emulator

@@ -13,6 +13,7 @@
 #include <array>
 
 #include "ane/emulator/plan.h"
+#include "ane/emulator/profile.h"
 
 namespace aneval::emulator {
 
@@ -21,5 +22,7 @@ float table_function(Function function, float x);
 
 /// All 65536 of them by bit pattern, made once; what evaluations look up.
 const std::array<float, 65536>& function_values(Function function);
+/// The same of a profile with tables: a sigmoid that was measured takes the place of M6's.
+const std::array<float, 65536>& function_values(const Profile& profile, Function function);
 
 }  // namespace aneval::emulator

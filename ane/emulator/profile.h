@@ -4,9 +4,13 @@
 // others on one chip and carried over to the next. docs/numerics.md tells the rules in full, with their sources.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "ane/emulator/rules.h"
 
 namespace aneval::emulator {
 
@@ -36,36 +40,22 @@ enum class Specials {
 enum class Evidence { defined, measured, published, assumed, contested, unmeasured };
 std::string_view evidence_name(Evidence evidence);
 
-enum class Rule {
-  accumulator,
-  overflow,
-  matmul_rounding,
-  matmul_subnormals,
-  elementwise,
-  reduce_sum,
-  slice,
-  bias,
-  sigmoid,
-  tanh_exp,
-  softmax,
-  specials,
-};
-const std::vector<Rule>& all_rules();
-std::string_view rule_name(Rule rule);
-
 struct Ground {
   Evidence evidence = Evidence::unmeasured;
-  std::string_view source;  // who measured or published it, on which chip; or why it is assumed
+  std::string source;  // who measured or published it, on which chip; or why it is assumed
 };
 
 struct Profile {
-  std::string name;       // "h16", or with settings "h16:reduce_sum=wide"
+  std::string name;       // "h16", or with settings "h16:reduce_sum=wide;slice=exact"
   std::string_view chip;  // what it stands for
   Accumulator accumulator = Accumulator::fp32;
   Rounding matmul_rounding = Rounding::nearest_even, elementwise_rounding = Rounding::nearest_even;
   bool flush_subnormals = false;  // of matmul operands
   Summation reduce_sum = Summation::fp32;
   Functions functions = Functions::exact;
+  /// sigmoid by the bits of its argument, as a probe read it off a device; null: as `functions` says. It grows with the
+  /// argument. Chips only: exponent 31 is ordinary.
+  std::shared_ptr<const std::array<float, 65536>> measured_sigmoid = {};
   Specials specials = Specials::ieee;
   bool slice_gain = false;      // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
   std::vector<Ground> grounds;  // by Rule
@@ -78,13 +68,11 @@ inline constexpr double kAccumulatorLimit = 32768;
 /// 65504/16: what a slice with gain still passes.
 inline constexpr double kSliceLimit = 4094;
 
-/// What the profile does under a rule, in words.
-std::string rule_text(const Profile& profile, Rule rule);
-
 const std::vector<Profile>& profiles();
 
-/// NAME, or NAME:reduce_sum=fp16|fp32|wide: the one rule that is contested and matters is switchable. The result's name
-/// is the text given. Errors: an unknown name, with the nearest known one; an unknown setting or value.
+/// NAME, or NAME:RULE=VALUE;RULE=VALUE… for the rules that can be set (rules.h), as reduce_sum, which is contested:
+/// the result's name is the text given. Or a file of `aneval probe`, FILE.json (profile_file.h): the result's name is
+/// then such a text. Errors: an unknown name, with the nearest known one; an unknown setting or value; a bad file.
 Profile find_profile(std::string_view text);
 
 inline constexpr std::string_view kDefaultProfile = "h16";

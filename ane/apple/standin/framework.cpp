@@ -303,9 +303,10 @@ id make_statistics(id, SEL, std::uint64_t nanoseconds) {
 }
 std::uint64_t execution_time(id self, SEL) { return require<Statistics>(self, "hwExecutionTime").nanoseconds; }
 
-/// "h16g": the family with the letter of its size; nil for profiles that are no chip's.
+/// "h16g": the family with the letter of its size, also of a chip with other settings; nil for profiles that are no
+/// chip's.
 id sub_type(id, SEL) {
-  const std::string name = profile_name();
+  const std::string profile = profile_name(), name = profile.substr(0, profile.find(':'));
   if (name.size() != 3 || name.front() != 'h') return nullptr;
   const std::string type = name + "g";
   return autorelease(reinterpret_cast<id>(const_cast<__CFString*>(
