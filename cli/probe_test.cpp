@@ -194,7 +194,7 @@ TEST_F(ProbeCli, OnTheFrameworkItIsHeldAgainstTheFamily) {
 TEST_F(ProbeCli, HangsFailOnlyTheirOwnRules) {
   // The fifth evaluation of a process: only functions and the rules of three and more operations come that far.
   if (!use_stand_in("h16", "evaluateWithQoS:options:request:error:=hang@5")) GTEST_SKIP() << "no stand-in";
-  const ProcessResult result = probe({"--only", "numerics", "--time-limit", "1"}, "apple");
+  const ProcessResult result = probe({"--only", "numerics", "--time-limit", "4"}, "apple");
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("failed: the probe's process: "), HasSubstr("4 failed"),
                                 HasSubstr("8 of 12 rules agree with h16"), HasSubstr("INCOMPLETE")));
