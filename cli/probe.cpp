@@ -191,7 +191,7 @@ class Prober {
   }
 
  private:
-  bool on_emulator() const { return report_.backend == "emulator"; }
+  bool on_emulator() const { return is_emulated(report_.backend); }
   bool quick_latency() const { return o_.quick || report_.backend != "apple"; }
 
   TaskResult run_fresh(const std::string& task) const {

@@ -2,7 +2,7 @@
 #
 # Debian 12: dpkg --add-architecture arm64 && apt-get update, then g++-12-aarch64-linux-gnu gobjc-12-aarch64-linux-gnu
 # qemu-user libgtest-dev:arm64 libgmock-dev:arm64 libbenchmark-dev:arm64 libhwy-dev:arm64 libfmt-dev:arm64
-# libxxhash-dev:arm64; the other libraries are headers (reports: .github/workflows/cross.yml installs them).
+# libxxhash-dev:arm64; the other libraries are headers (.ci/aarch64 installs all of it, builds and tests).
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)

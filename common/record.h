@@ -37,6 +37,10 @@ enum class Status {
   unstable
 };
 
+/// Whether software computed: the emulator, or a stand-in of Apple's framework, which has the emulator for an engine.
+/// Its times say nothing about an engine's.
+inline bool is_emulated(std::string_view backend) { return backend == "emulator" || backend == "apple-standin"; }
+
 std::string_view status_name(Status status);
 std::optional<Status> parse_status(std::string_view name);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/record.h"
@@ -18,7 +19,7 @@ namespace aneval::reports {
 struct Setting {
   std::string backend, profile, chip, os, build, commit, machine;
   auto operator<=>(const Setting&) const = default;
-  bool emulated() const { return backend == "emulator"; }
+  bool emulated() const { return is_emulated(backend); }
   /// "emulator profile ieee", "apple h16".
   std::string arithmetic() const;
 };
@@ -26,7 +27,10 @@ struct Setting {
 struct SeriesKey {
   std::string model = {}, kernel = {}, variant = {}, case_text = {}, item = {}, phase = {}, metric = {};
   std::optional<std::int64_t> seq = {}, layer = {};
-  auto operator<=>(const SeriesKey&) const = default;
+  /// What keys are ordered by. (Not by a defaulted three-way comparison: the libc++ of Xcode 15 has none of optionals.)
+  auto parts() const { return std::tie(model, kernel, variant, case_text, item, phase, metric, seq, layer); }
+  bool operator==(const SeriesKey&) const = default;
+  bool operator<(const SeriesKey& other) const { return parts() < other.parts(); }
 };
 
 /// All values of one metric of one thing.

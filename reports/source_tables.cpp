@@ -19,7 +19,7 @@ std::vector<std::string> setting_titles(const SettingsMap& settings) {
   std::vector<std::string> titles;
   for (const auto& [setting, series] : settings) {
     const std::string name = setting.arithmetic();
-    titles.push_back(count[name] == 1 ? (setting.emulated() ? setting.profile : name)
+    titles.push_back(count[name] == 1 ? (setting.profile.empty() ? name : setting.profile)
                                       : fmt::format("{}, {}, {}", name, setting.chip, setting.commit));
   }
   return titles;

@@ -345,6 +345,10 @@ TEST_F(SummaryTest, HardwareIsNotCalledEmulated) {
   row.run.profile.clear();
   hardware.add(row);
   EXPECT_THAT(to_markdown(summarise(hardware)), Not(HasSubstr("emulator")));
+  ResultSet stand_in;
+  row.run.backend = "apple-standin";
+  stand_in.add(row);
+  EXPECT_THAT(to_markdown(summarise(stand_in)), HasSubstr("the **emulator's**"));
 }
 
 TEST_F(SummaryTest, NothingMeasuredIsNoPass) { EXPECT_EQ(summarise({}).verdict, Verdict::incomplete); }
