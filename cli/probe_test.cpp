@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 class ProbeCli : public Cli {
  protected:
   void TearDown() override {
-    for (const char* name : {"ANEVAL_ANE_FRAMEWORK", "ANEVAL_STANDIN_FAULTS", "ANEVAL_STANDIN_PROFILE"})
+    for (const char* name : {"ANEVAL_ANE_FRAMEWORK", "ANEVAL_STANDIN_FAULTS", "ANEVAL_STANDIN_PROFILE", "TMPDIR"})
       ::unsetenv(name);
     Cli::TearDown();
   }
@@ -45,11 +45,14 @@ class ProbeCli : public Cli {
   }
 
   /// The private framework's stand-in, computing as that profile; false where there is none.
-  static bool use_stand_in(const std::string& profile, const std::string& faults = {}) {
+  bool use_stand_in(const std::string& profile, const std::string& faults = {}) {
 #ifdef ANEVAL_STANDIN
     ::setenv("ANEVAL_ANE_FRAMEWORK", ANEVAL_STANDIN, 1);
     ::setenv("ANEVAL_STANDIN_PROFILE", profile.c_str(), 1);
     ::setenv("ANEVAL_STANDIN_FAULTS", faults.c_str(), 1);
+    // Equal programs of two processes have one folder there, and other tests run at the same time.
+    fs::create_directories(path("temporary"));
+    ::setenv("TMPDIR", path("temporary").c_str(), 1);
     return true;
 #else
     (void)profile, (void)faults;
