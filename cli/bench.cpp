@@ -70,6 +70,7 @@ Record power_row(const RunContext& run, std::string_view when) {
   if (!state.governor.empty()) parts.push_back("governor " + state.governor);
   Record row;
   row.run = run;
+  row.phase = "power";  // without one it would be of a process by that name
   row.item = when;
   return fact(row, "power_state", parts.empty() ? "unknown" : join(parts, ", "));
 }

@@ -186,6 +186,16 @@ int signalled(const std::vector<std::string>& arguments, const std::string& part
   return status;
 }
 
+TEST_F(BenchCommand, AWholeRunIsReportedAsPassed) {
+  ASSERT_EQ(bench({"--kernel", "qBwd", "--benchmark_filter=eval", "--out", path("b.csv")}).code, 0);
+  const ProcessResult report = run({"report", path("b.csv"), "--out", path("report")});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_THAT(report.out, StartsWith("PASSED"));
+  const std::string summary = read_text_file(path("report/summary.md"));
+  EXPECT_THAT(summary, StartsWith("# aneval: PASSED"));
+  EXPECT_THAT(summary, Not(HasSubstr("did not come to its end")));
+}
+
 TEST_F(BenchCommand, AKilledRunIsReadableAndTheReportSaysSo) {
   const std::vector<std::string> command = {
       ANEVAL_BINARY, "bench", "--model", path("tiny.json"), "--out", path("bench.csv"), "--benchmark_min_time=0.2"};
