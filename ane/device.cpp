@@ -27,6 +27,11 @@ class Observed {
 
 }  // namespace
 
+Status status_of(const Error& error, Status otherwise) {
+  if (const auto* device = dynamic_cast<const DeviceError*>(&error)) return device->status();
+  return error.code() == ExitCode::check_failed ? Status::wrong_result : otherwise;
+}
+
 std::shared_ptr<Surface> Device::create_surface(std::size_t bytes) {
   auto surface = do_create_surface(bytes);
   ++surfaces_;

@@ -35,6 +35,10 @@ class DeviceError : public Error {
   Status status_;
 };
 
+/// The status of a row that an error ends: the device's own, wrong_result for a check that did not hold, else
+/// `otherwise`.
+Status status_of(const Error& error, Status otherwise = Status::run_error);
+
 /// What a program is made from. `name` and `shape` appear in errors only.
 struct ProgramSource {
   std::string name;
@@ -52,7 +56,7 @@ struct ProgramSource {
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
-  /// `call` is "compile", "load" or "eval"; `program` its label.
+  /// `call` is "compile", "load" or "eval", a literal; `program` its label.
   virtual void begins(std::string_view call, const std::string& program) = 0;
   virtual void ended() = 0;
 };

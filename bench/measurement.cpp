@@ -125,11 +125,7 @@ void Measurement::add_ratio_rows(std::span<const Series> series, const Record& b
 }
 
 void Measurement::fail(const Error& error) {
-  const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
-  status_ = device != nullptr                        ? device->status()
-            : error.code() == ExitCode::check_failed ? Status::wrong_result
-            : benchmark_.row.phase == "compile"      ? Status::compile_error
-                                                     : Status::run_error;
+  status_ = ane::status_of(error, benchmark_.row.phase == "compile" ? Status::compile_error : Status::run_error);
   reason_ = error.what();
 }
 

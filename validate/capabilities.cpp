@@ -198,10 +198,8 @@ CapabilityResult try_capability(ane::Device& device, const Capability& capabilit
     }
     ane::evaluate_poisoned(device, *request, ane::kPoison[0]);
     result = judge_output(trial, *request->output());
-  } catch (const ane::DeviceError& error) {
-    result = {error.status(), error.what()};
   } catch (const Error& error) {
-    result = {error.code() == ExitCode::check_failed ? Status::wrong_result : Status::compile_error, error.what()};
+    result = {ane::status_of(error, Status::compile_error), error.what()};
   }
   result.checks = checks;
   return result;

@@ -226,10 +226,7 @@ CaseResult KernelChecker::run(const Case& c, const CaseData& data) {
   } catch (const Error& error) {
     // A device or a check that failed is a result; a wrong case is the caller's mistake.
     if (error.code() == ExitCode::bad_input) throw;
-    const auto* device = dynamic_cast<const ane::DeviceError*>(&error);
-    result.status = device != nullptr                        ? device->status()
-                    : error.code() == ExitCode::check_failed ? Status::wrong_result
-                                                             : Status::run_error;
+    result.status = ane::status_of(error);
     result.reason = error.what();
   }
   result.milliseconds = watch.ns() / 1'000'000;

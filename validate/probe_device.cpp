@@ -276,11 +276,7 @@ Answers ask(ane::Device& device, const std::vector<Question>& questions) {
       auto bits = answers_of(device, op, of_op);
       for (std::size_t i = 0; i < places.size(); ++i) answers.bits[places[i]] = std::move(bits[i]);
     } catch (const Error& error) {
-      const auto* refused = dynamic_cast<const ane::DeviceError*>(&error);
-      if (answers.failures.empty())
-        answers.status = refused != nullptr                       ? refused->status()
-                         : error.code() == ExitCode::check_failed ? Status::wrong_result
-                                                                  : Status::compile_error;
+      if (answers.failures.empty()) answers.status = ane::status_of(error, Status::compile_error);
       answers.failures.push_back(std::string(probe_op_name(op)) + ": " + error.what());
     }
   }
