@@ -15,6 +15,7 @@
 #include "common/files.h"
 #include "common/names.h"
 #include "common/result_file.h"
+#include "common/statistics.h"
 #include "common/worker.h"
 #include "validate/probe_file.h"
 
@@ -48,11 +49,10 @@ void check_arguments(const ProbeOptions& o) {
 }
 
 /// What the device should be: its family's profile; of the emulator the one that it runs, without settings.
-const emulator::Profile& builtin_profile(const ane::DeviceInfo& info) {
+const emulator::Profile& expected_profile(const ane::DeviceInfo& info) {
   const std::string name = info.family.empty() ? info.profile.substr(0, info.profile.find(':')) : info.family;
-  const auto& known = emulator::profiles();
-  const auto found = std::find_if(known.begin(), known.end(), [&](const auto& p) { return p.name == name; });
-  return found != known.end() ? *found : known.back();  // a chip of the future: the latest
+  const emulator::Profile* known = emulator::builtin_profile(name);
+  return known != nullptr ? *known : emulator::profiles().back();  // a chip of the future: the latest
 }
 
 /// ": " and the last words of a process, or nothing.
@@ -72,11 +72,11 @@ class Prober {
     report_.family = info.family;
     report_.os = session_.environment.os;
     report_.date = session_.run.time_utc;
-    report_.base = builtin_profile(info).name;
+    report_.base = expected_profile(info).name;
   }
 
   void probe_rules() {
-    const emulator::Profile& builtin = builtin_profile(session_.device->info());
+    const emulator::Profile& builtin = expected_profile(session_.device->info());
     emulator::Profile known = builtin;
     validate::Answers overflow, rounding;
     for (const validate::RuleProbe& probe : validate::rule_probes()) {
@@ -201,10 +201,11 @@ class Prober {
     return Worker(worker).run(task, 1);
   }
 
-  /// A failed compile slows and taints the next ones, of other processes too (sbryngelson/ANEForge issue 149 paces 15
-  /// s).
+  /// A failed compile slows and taints the next ones, of other processes too: the device's own pause ends with its
+  /// process.
   void pace(Status status) const {
-    if (report_.backend == "apple" && status != Status::ok) std::this_thread::sleep_for(std::chrono::seconds(15));
+    if (report_.backend == "apple" && status != Status::ok)
+      std::this_thread::sleep_for(apple::AppleOptions().pause_after_failure);
   }
 
   validate::LatencyFinding measure(const bench::Benchmark& benchmark, std::vector<Record>& rows) const {
@@ -246,8 +247,7 @@ class Prober {
       finding.reason = "the benchmark's process: " + process.describe() + last_line(process.err);
     }
     if (finding.status == Status::ok) {
-      std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-      finding.median_ns = times[times.size() / 2];
+      finding.median_ns = median(times);
     } else if (rows.empty()) {
       Record row = benchmark.row;
       row.run = session_.run;

@@ -1,10 +1,8 @@
 #include "cli/probe_jobs.h"
 
-#include <fmt/format.h>
-
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "ane/emulator/profile_file.h"
 #include "cli/validate_jobs.h"
 #include "common/error.h"
 
@@ -19,35 +17,16 @@ std::string task_text(const DeviceOptions& device, const char* kind, std::string
   return json{{"probe", {{kind, name}}}, {"settings", settings_json(settings)}}.dump();
 }
 
-/// Four hexadecimal digits each.
-std::string hex_text(const std::vector<ane::half_t>& bits) {
-  std::string text;
-  text.reserve(4 * bits.size());
-  for (const ane::half_t value : bits) fmt::format_to(std::back_inserter(text), "{:04x}", value);
-  return text;
-}
-
-std::vector<ane::half_t> parse_hex(const std::string& text) {
-  std::vector<ane::half_t> bits(text.size() / 4);
-  for (std::size_t i = 0; i < bits.size(); ++i) std::from_chars(&text[4 * i], &text[4 * i] + 4, bits[i], 16);
-  return bits;
-}
-
 std::string dump(const json& reply) { return reply.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::string answers_json(const validate::Answers& answers) {
   json reply = {{"status", status_name(answers.status)}, {"failures", answers.failures}, {"bits", json::array()}};
-  for (const auto& bits : answers.bits) reply["bits"].push_back(hex_text(bits));
+  for (const auto& bits : answers.bits) reply["bits"].push_back(emulator::hex_text(bits));
   return dump(reply);
 }
 
 std::string capability_json(const validate::CapabilityResult& result) {
   return dump({{"status", status_name(result.status)}, {"reason", result.reason}, {"checks", result.checks}});
-}
-
-Status status_of(const Error& error) {
-  const auto* refused = dynamic_cast<const ane::DeviceError*>(&error);
-  return refused != nullptr ? refused->status() : Status::run_error;
 }
 
 }  // namespace
@@ -74,7 +53,7 @@ std::string run_probe_task(const std::string& task) {
       Session session = open_session(options);
       answers = validate::ask(*session.device, questions);
     } catch (const Error& error) {
-      answers.status = status_of(error);
+      answers.status = ane::status_of(error);
       answers.failures = {error.what()};
     }
     return answers_json(answers);
@@ -84,7 +63,7 @@ std::string run_probe_task(const std::string& task) {
     Session session = open_session(options);
     return capability_json(validate::try_capability(*session.device, capability));
   } catch (const Error& error) {
-    return capability_json({status_of(error), error.what()});
+    return capability_json({ane::status_of(error), error.what()});
   }
 }
 
@@ -93,7 +72,7 @@ validate::Answers parse_answers(const std::string& reply) {
   validate::Answers answers;
   answers.status = parse_status(j.at("status").get<std::string>()).value();
   answers.failures = j.at("failures").get<std::vector<std::string>>();
-  for (const json& bits : j.at("bits")) answers.bits.push_back(parse_hex(bits.get<std::string>()));
+  for (const json& bits : j.at("bits")) answers.bits.push_back(emulator::parse_hex(bits.get<std::string>()));
   return answers;
 }
 

@@ -47,9 +47,8 @@ WatchdogLimits limits(const DeviceOptions& options) {
 /// What kernels are judged by: what was asked for, else the profile of the chip's family, else the default.
 emulator::Profile judging_profile(const DeviceOptions& options, const std::string& family) {
   if (!options.profile.empty()) return emulator::find_profile(options.profile);
-  const auto& known = emulator::profiles();
-  const auto found = std::ranges::find(known, family, &emulator::Profile::name);
-  return found != known.end() ? *found : emulator::find_profile(std::string(emulator::kDefaultProfile));
+  const emulator::Profile* own = emulator::builtin_profile(family);
+  return own != nullptr ? *own : emulator::find_profile(emulator::kDefaultProfile);
 }
 
 }  // namespace
@@ -81,16 +80,20 @@ Session open_session(const DeviceOptions& options) {
   if (!options.run_id.empty()) session.run.run_id = checked_label("--run-id", options.run_id);
   session.run.proc = options.proc;
   session.pool = std::make_unique<ThreadPool>(options.threads);
-  const bool emulated = options.backend == "emulator" ||
-                        (options.backend == "auto" && choose_backend(session.environment).backend == "emulator");
-  if (emulated) {
-    session.profile = judging_profile(options, "");
-    session.device = open_emulator(options, session);
-  } else {
-    session.device = open_apple(options, session.environment);
+  if (options.backend != "emulator") {
+    try {
+      session.device = open_apple(options, session.environment);
+    } catch (const Error&) {
+      if (options.backend == "apple") throw;
+    }
+  }
+  if (session.device) {
     session.watchdog = std::make_unique<Watchdog>(limits(options));
     session.device->observe(session.watchdog.get());
     session.profile = judging_profile(options, session.device->info().family);
+  } else {
+    session.profile = judging_profile(options, "");
+    session.device = open_emulator(options, session);
   }
   const ane::DeviceInfo& info = session.device->info();
   session.run.backend = info.backend;

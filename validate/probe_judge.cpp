@@ -115,13 +115,6 @@ std::string reading_text(const RuleProbe& probe, std::size_t q, const Bits& got,
   return text + fmt::format(" largest |error| {:.4g}", error);
 }
 
-std::string hex_text(const Bits& bits) {
-  std::string text;
-  text.reserve(4 * bits.size());
-  for (const half_t value : bits) text += fmt::format("{:04x}", value);
-  return text;
-}
-
 }  // namespace
 
 std::string_view verdict_name(Verdict verdict) {
@@ -171,7 +164,7 @@ RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator
     finding.reason = "no known value gives these results" + more;
     for (std::size_t q = 0; q < probe.questions.size(); ++q)
       if (is_function(probe.questions[q].op) && !answers.bits[q].empty())
-        finding.tables.emplace_back(probe.questions[q].text, hex_text(answers.bits[q]));
+        finding.tables.emplace_back(probe.questions[q].text, emulator::hex_text(answers.bits[q]));
     if (probe.rule == Rule::sigmoid && emulator::growing_table(answers.bits.front()) != nullptr)
       finding.value = "measured";
   }

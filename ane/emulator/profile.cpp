@@ -1,8 +1,8 @@
 #include "ane/emulator/profile.h"
 
 #include <algorithm>
-#include "ane/emulator/profile_file.h"
 
+#include "ane/emulator/profile_file.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -151,16 +151,20 @@ const std::vector<Profile>& profiles() {
   return table;
 }
 
+const Profile* builtin_profile(std::string_view name) {
+  const auto found = std::ranges::find(profiles(), name, &Profile::name);
+  return found == profiles().end() ? nullptr : &*found;
+}
+
 Profile find_profile(std::string_view text) {
   if (is_profile_file(text)) return read_profile_file(std::string(text));
   const std::string_view name = text.substr(0, text.find(':'));
-  std::vector<std::string> known;
-  const Profile* found = nullptr;
-  for (const Profile& profile : profiles()) {
-    known.push_back(profile.name);
-    if (profile.name == name) found = &profile;
+  const Profile* found = builtin_profile(name);
+  if (found == nullptr) {
+    std::vector<std::string> known;
+    for (const Profile& profile : profiles()) known.push_back(profile.name);
+    unknown_name("profile", name, known);
   }
-  if (found == nullptr) unknown_name("profile", name, known);
   Profile profile = *found;
   if (name.size() == text.size()) return profile;
   const std::string what = "profile '" + std::string(text) + "'";

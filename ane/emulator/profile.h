@@ -69,6 +69,8 @@ inline constexpr double kAccumulatorLimit = 32768;
 inline constexpr double kSliceLimit = 4094;
 
 const std::vector<Profile>& profiles();
+/// The one of that name; null when there is none.
+const Profile* builtin_profile(std::string_view name);
 
 /// NAME, or NAME:RULE=VALUE;RULE=VALUE… for the rules that can be set (rules.h), as reduce_sum, which is contested:
 /// the result's name is the text given. Or a file of `aneval probe`, FILE.json (profile_file.h): the result's name is

@@ -43,16 +43,6 @@ std::string settings_text(const Profile& profile, const Profile& base) {
   return base.name + text;
 }
 
-/// Four hexadecimal digits each; empty when that is not what it is.
-std::vector<ane::half_t> parse_bits(const std::string& text) {
-  std::vector<ane::half_t> bits(text.size() / 4);
-  for (std::size_t i = 0; i < bits.size(); ++i) {
-    const char* end = text.data() + 4 * i + 4;
-    if (std::from_chars(end - 4, end, bits[i], 16).ptr != end) return {};
-  }
-  return bits;
-}
-
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& file) : file_(file.string()), json_(parse_file(file)) {
@@ -96,9 +86,8 @@ class Reader {
 
   Profile base_profile() const {
     const std::string name = text_of(json_, "base");
-    const auto& known = profiles();
-    const auto found = std::find_if(known.begin(), known.end(), [&](const Profile& p) { return p.name == name; });
-    if (found == known.end())
+    const Profile* found = builtin_profile(name);
+    if (found == nullptr)
       throw input_error(file_, "its base '" + name + "' is no built-in profile",
                         "choose one of `aneval list profiles`");
     return *found;
@@ -120,7 +109,7 @@ class Reader {
       throw input_error(subject(Rule::sigmoid), "is measured, and " + profile.name + " has no tables",
                         "name a chip's profile as the base");
     const Json tables = rules_.at(std::string(rule_name(Rule::sigmoid))).value("tables", Json::object());
-    const auto table = growing_table(parse_bits(tables.is_object() ? text_of(tables, "sigmoid") : std::string()));
+    const auto table = growing_table(parse_hex(tables.is_object() ? text_of(tables, "sigmoid") : std::string()));
     if (table == nullptr)
       throw input_error(subject(Rule::sigmoid), "its table is no growing one of 65536 numbers", kProbeAgain);
     return table;
@@ -151,6 +140,24 @@ class Reader {
 };
 
 }  // namespace
+
+std::string hex_text(std::span<const ane::half_t> bits) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(4 * bits.size());
+  for (const ane::half_t value : bits)
+    for (const int shift : {12, 8, 4, 0}) text += kDigits[static_cast<std::size_t>(value >> shift & 0xF)];
+  return text;
+}
+
+std::vector<ane::half_t> parse_hex(std::string_view text) {
+  std::vector<ane::half_t> bits(text.size() / 4);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const char* end = text.data() + 4 * i + 4;
+    if (std::from_chars(end - 4, end, bits[i], 16).ptr != end) return {};
+  }
+  return bits;
+}
 
 std::shared_ptr<const std::array<float, 65536>> growing_table(std::span<const ane::half_t> bits) {
   constexpr std::size_t kFinite = 0x7C00, kSign = 0x8000;

@@ -19,6 +19,11 @@ inline constexpr int kProfileFileSchema = 1;
 /// Whether a --profile text means a file: it ends in ".json".
 bool is_profile_file(std::string_view text);
 
+/// fp16 numbers in files and messages of the probe: four hexadecimal digits each.
+std::string hex_text(std::span<const ane::half_t> bits);
+/// Empty when the text is something else.
+std::vector<ane::half_t> parse_hex(std::string_view text);
+
 /// The base with the values of the file. Its name is what find_profile() takes for the same arithmetic ("h16",
 /// "h16:reduce_sum=wide"): no path gets into records. A rule without a value, because nothing known fitted, stays the
 /// base's. What the file measured on an engine becomes the ground of its rules; a file of the emulator proves nothing
