@@ -26,11 +26,9 @@ void Watchdog::before_the_end(LastWords last_words) {
 }
 
 void Watchdog::begins(std::string_view call, const std::string& program) {
-  const bool evaluation = call == "eval";
+  // Within what benchmarks time: no notification, which would be a system call, and no text until one is needed.
   const std::lock_guard lock(mutex_);
-  // The thread wakes up by itself now and then: a notification would cost every evaluation a system call.
-  call_ = Call{fmt::format("{} of {}", call, program), evaluation ? Status::run_timeout : Status::compile_timeout,
-               evaluation ? limits_.evaluation : limits_.compile, std::chrono::steady_clock::now()};
+  call_ = Call{call, program, std::chrono::steady_clock::now()};
 }
 
 void Watchdog::ended() {
@@ -44,14 +42,18 @@ void Watchdog::watch() {
   for (;;) {
     changed_.wait_for(lock, pause, [this] { return stop_; });
     if (stop_) return;
-    if (!call_ || std::chrono::steady_clock::now() - call_->begin < call_->limit) continue;
-    const std::string reason =
-        fmt::format("{} has not returned for {} s", call_->what, std::chrono::duration<double>(call_->limit).count());
-    if (last_words_) last_words_(call_->status, reason);
+    if (!call_) continue;
+    const bool evaluation = call_->call == "eval";
+    const auto limit = evaluation ? limits_.evaluation : limits_.compile;
+    if (std::chrono::steady_clock::now() - call_->begin < limit) continue;
+    const Status status = evaluation ? Status::run_timeout : Status::compile_timeout;
+    const std::string reason = fmt::format("{} of {} has not returned for {} s", call_->call, call_->program,
+                                           std::chrono::duration<double>(limit).count());
+    if (last_words_) last_words_(status, reason);
     std::fflush(stdout);
     // The status first: whoever started this process as a worker takes it for the case's row.
     std::fprintf(stderr, "aneval: %s: %s: see `aneval doctor`, or give a longer --time-limit\n",
-                 std::string(status_name(call_->status)).c_str(), reason.c_str());
+                 std::string(status_name(status)).c_str(), reason.c_str());
     // Without destructors: they would wait for the call.
     ::_exit(static_cast<int>(ExitCode::refused));
   }

@@ -37,9 +37,8 @@ class Watchdog : public ane::CallObserver {
 
  private:
   struct Call {
-    std::string what;  // "compile of sdpaFwd"
-    Status status;
-    std::chrono::milliseconds limit;
+    std::string_view call;
+    std::string program;
     std::chrono::steady_clock::time_point begin;
   };
 
