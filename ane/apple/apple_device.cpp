@@ -15,21 +15,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What a call into the framework was for, so that its error says so.
-struct Task {
-  Status status;
-  std::string subject;  // "compile of sdpaFwd, Qwen3-0.6B S=256"
-  std::string remedy;
-
-  template <class Function>
-  auto run(const Function& function) const {
-    try {
-      return function();
-    } catch (const CallError& error) {
-      throw ane::DeviceError(status, subject, error.what(), remedy);
-    }
+/// Runs calls into the framework for a program; what fails becomes an error that says which one it was.
+template <class Function>
+auto calling(Status status, const char* what, const std::string& label, const Function& function) {
+  try {
+    return function();
+  } catch (const CallError& error) {
+    throw ane::DeviceError(status, std::string(what) + " of " + label, error.what(),
+                           "`aneval mil check` names known limits; `aneval doctor` tells the state of this machine");
   }
-};
+}
 
 class AppleProgram final : public ane::Executable {
  public:
@@ -38,10 +33,7 @@ class AppleProgram final : public ane::Executable {
         label_(source.label()),
         model_(framework, qos, source.mil, source.weights) {}
 
-  Task task(Status status, const char* verb) const {
-    return {status, verb + (" of " + label_),
-            "`aneval mil check` names known limits; `aneval doctor` tells the state of this machine"};
-  }
+  const std::string& label() const { return label_; }
   Model& model() { return model_; }
   /// Until the program ends.
   void keep(std::shared_ptr<ModelFolder> folder) { folder_ = std::move(folder); }
@@ -95,35 +87,27 @@ class AppleDevice final : public ane::Device {
 
   void do_load(ane::Executable& executable) override {
     AppleProgram& program = as_program(executable);
-    program.task(Status::run_error, "load").run([&] { program.model().load(options_.hardware_time); });
+    calling(Status::run_error, "load", program.label(), [&] { program.model().load(options_.hardware_time); });
   }
 
   std::shared_ptr<ane::Request> do_make_request(std::shared_ptr<ane::Executable> executable,
                                                 std::shared_ptr<ane::Surface> input,
                                                 std::shared_ptr<ane::Surface> output) override {
     AppleProgram& program = as_program(*executable);
-    BoundRequest bound = program.task(Status::run_error, "request").run([&] {
-      return program.model().bind(io_surface(*input), io_surface(*output));
-    });
+    BoundRequest bound = calling(Status::run_error, "request", program.label(),
+                                 [&] { return program.model().bind(io_surface(*input), io_surface(*output)); });
     return std::make_shared<AppleRequest>(std::move(executable), std::move(input), std::move(output), std::move(bound));
   }
 
   void do_evaluate(ane::Request& request) override {
     AppleProgram& program = as_program(*request.executable());
-    // Once per evaluation, some tens of microseconds at least: what the task's texts cost does not matter, but they
-    // are made only when they are needed.
-    try {
-      program.model().evaluate(dynamic_cast<AppleRequest&>(request).bound());
-    } catch (const CallError& error) {
-      program.task(Status::run_error, "evaluation").run([&] { throw error; });
-    }
+    calling(Status::run_error, "evaluation", program.label(),
+            [&] { program.model().evaluate(dynamic_cast<AppleRequest&>(request).bound()); });
   }
 
  private:
   std::shared_ptr<ane::Executable> compile(const ane::ProgramSource& source, std::string hash) {
-    const Task task{Status::compile_error, "compile of " + source.label(),
-                    "`aneval mil check` names known limits; `aneval doctor` tells the state of this machine"};
-    return task.run([&] {
+    return calling(Status::compile_error, "compile", source.label(), [&] {
       auto program = std::make_shared<AppleProgram>(source, std::move(hash), framework_, options_.qos);
       auto files = folder(program->model().identifier());
       files->write(source.mil, source.weights);

@@ -59,6 +59,12 @@ std::string_view content(CFDataRef data) {
   return {reinterpret_cast<const char*>(CFDataGetBytePtr(data)), static_cast<std::size_t>(CFDataGetLength(data))};
 }
 
+CFStringRef make_string(std::string_view text) {
+  return CFStringCreateWithBytes(kCFAllocatorDefault, reinterpret_cast<const std::uint8_t*>(text.data()),
+                                 static_cast<CFIndex>(text.size()), kCFStringEncodingUTF8, false);
+}
+id autoreleased(CFStringRef string) { return autorelease(reinterpret_cast<id>(const_cast<__CFString*>(string))); }
+
 struct Descriptor : Payload {
   Descriptor(const void* mil, const void* dictionary) : text(mil), weights(dictionary) {}
   Kept<CFDataRef> text;
@@ -120,9 +126,7 @@ Class the_descriptor, the_model, the_surface, the_request, the_statistics, the_d
 Bool fail(id* error, CFIndex code, std::string_view text) {
   static const CFStringRef domain = constant_string("com.apple.appleneuralengine");
   if (error == nullptr) return 0;
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  const CFStringRef description = CFStringCreateWithBytes(kCFAllocatorDefault, bytes, static_cast<CFIndex>(text.size()),
-                                                          kCFStringEncodingUTF8, false);
+  const CFStringRef description = make_string(text);
   const void *key = kCFErrorLocalizedDescriptionKey, *value = description;
   const CFDictionaryRef info = CFDictionaryCreate(kCFAllocatorDefault, &key, &value, 1, &kCFTypeDictionaryKeyCallBacks,
                                                   &kCFTypeDictionaryValueCallBacks);
@@ -185,10 +189,7 @@ id make_model(id, SEL, id descriptor) {
 constexpr const char* kIdentify = "hexStringIdentifier";
 id identify(id self, SEL) {
   if (next_fault(kIdentify) == Fault::no_object) return nullptr;
-  const std::string& text = require<Model>(self, kIdentify).identifier;
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  return autorelease(reinterpret_cast<id>(const_cast<__CFString*>(CFStringCreateWithBytes(
-      kCFAllocatorDefault, bytes, static_cast<CFIndex>(text.size()), kCFStringEncodingUTF8, false))));
+  return autoreleased(make_string(require<Model>(self, kIdentify).identifier));
 }
 
 constexpr const char* kCompile = "compileWithQoS:options:error:";
@@ -308,10 +309,7 @@ std::uint64_t execution_time(id self, SEL) { return require<Statistics>(self, "h
 id sub_type(id, SEL) {
   const std::string profile = profile_name(), name = profile.substr(0, profile.find(':'));
   if (name.size() != 3 || name.front() != 'h') return nullptr;
-  const std::string type = name + "g";
-  return autorelease(reinterpret_cast<id>(const_cast<__CFString*>(
-      CFStringCreateWithBytes(kCFAllocatorDefault, reinterpret_cast<const std::uint8_t*>(type.data()),
-                              static_cast<CFIndex>(type.size()), kCFStringEncodingUTF8, false))));
+  return autoreleased(make_string(name + "g"));
 }
 
 /// A class, unless it is to be missing; its methods below likewise.
