@@ -19,9 +19,12 @@ struct Shift {
 /// Null distributions of U, kept from call to call.
 class RankSum {
  public:
+  virtual ~RankSum() = default;
+
   /// P(U >= u) when all orders of n and m values are equally likely; U counts pairs whose value of the n side is the
   /// larger one. Mann and Whitney (1947): P_{n,m}(u) = n/(n+m) P_{n-1,m}(u-m) + m/(n+m) P_{n,m-1}(u).
-  double upper_tail(std::size_t n, std::size_t m, std::size_t u);
+  /// Virtual for the simulations, which show what an approximation in its place costs.
+  virtual double upper_tail(std::size_t n, std::size_t m, std::size_t u);
 
   /// One-sided p: are the values of b above those of a by more than `shift`? Ties count against it. 1 for an empty
   /// side.
