@@ -7,6 +7,10 @@
 #include <cmath>
 
 namespace aneval::gate {
+
+/// For GoogleTest's messages.
+void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
+
 namespace {
 
 constexpr std::size_t kMetrics = 200, kChanged = 3;
@@ -18,8 +22,6 @@ constexpr std::size_t kRuns = 1500;
 /// once in 700 times; seeds are fixed, so the test is right or wrong for good.
 constexpr std::size_t kPowerRuns = 100;
 double least(double wanted) { return wanted - 3 * std::sqrt(wanted * (1 - wanted) / (kPowerRuns * kChanged)); }
-
-void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
 
 class EveryNoise : public testing::TestWithParam<Scenario> {};
 INSTANTIATE_TEST_SUITE_P(Gate, EveryNoise, testing::ValuesIn(scenarios()),
