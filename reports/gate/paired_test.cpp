@@ -136,6 +136,7 @@ TEST(Suite, AUniformSlowdownIsFoundWithControls) {
   const FirstStage first = first_stage(processes, metrics, ranks, {});
   EXPECT_TRUE(first.suite_suspected);
   EXPECT_EQ(first.suspects().size(), 22u) << "all are measured again";
+  EXPECT_TRUE(first.slower[3] && first.faster[3]) << "whichever way each of them went";
   EXPECT_NEAR(first.suite->shift.estimate, 0.025, 0.005);
   Processes fresh = noisy(15, 30, 0.004, 99, 0, 12);
   for (auto& process : fresh.b)
