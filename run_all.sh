@@ -3,7 +3,8 @@
 #
 #   ./run_all.sh [--quick]    one big shape, short benchmarks (default)
 #   ./run_all.sh --full       both big shapes, all amplitudes and gradient scales, the self-test, longer benchmarks
-#   ./run_all.sh --test       build and tests only: the test command of the README
+#   ./run_all.sh --test       build and tests only: the test command of the README; writes build/<preset>/ctest.xml (JUnit)
+#   ./run_all.sh --install    installs what is missing, and nothing else
 #   --no-install              never install anything; a missing package is then CMake's error
 #
 # Writes results/<run>/: summary.md to read, results.csv with every value, environment.json, logs of the steps. The last
@@ -19,8 +20,9 @@ for argument in "$@"; do
     --quick) mode=quick ;;
     --full) mode=full ;;
     --test) mode=test ;;
+    --install) mode=install ;;
     --no-install) install=no ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "run_all.sh: $argument: unknown option: see ./run_all.sh --help" >&2; exit 2 ;;
   esac
 done
@@ -29,8 +31,8 @@ preset=${ANEVAL_PRESET:-release}
 install_debian() {
   local wanted=(g++ cmake ninja-build git libbenchmark-dev libgtest-dev libgmock-dev libeigen3-dev libhwy-dev libfccp-dev
     nlohmann-json3-dev libfmt-dev libcli11-dev libfast-float-dev libxxhash-dev gobjc)
-  # The independent oracle of the reference; tests that need it are reported as skipped without it.
-  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy)
+  # The independent oracle of the reference, and what reads the workflows; tests that need them are skipped without.
+  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy python3-yaml)
   local missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing+=("$package")
@@ -64,13 +66,15 @@ if [ $install = yes ]; then
   fi
 fi
 
+[ $mode != install ] || exit 0
+
 echo "== building (preset $preset)"
 cmake --preset "$preset" >build-configure.log 2>&1 || { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
 rm -f build-configure.log
 cmake --build --preset "$preset"
 
 if [ $mode = test ]; then
-  exec ctest --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)"
+  exec ctest --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" --output-junit ctest.xml
 fi
 
 aneval=build/$preset/aneval

@@ -88,8 +88,8 @@ inline double drawn_variance(double spacing, double sigma) {
   return std::min(spacing * spacing / 6, spacing * sigma * kMeanMagnitude);
 }
 
-/// The same for a rounding that stands alone: rare as a step may be, it is not to be a surprise of more than 4σ, nor two
-/// of them of more than 4√2 = 5.7σ.
+/// The same for a rounding that stands alone: rare as a step may be, it is not to be a surprise of more than 4σ, nor
+/// two of them of more than 4√2 = 5.7σ.
 inline double single_drawn_variance(double spacing, double sigma) {
   return sigma > 0 ? std::max(drawn_variance(spacing, sigma), spacing * spacing / 16) : 0;
 }
