@@ -47,7 +47,15 @@ TEST_F(AppleCli, DoctorTellsWhatAutoPicksAndWhy) {
   EXPECT_THAT(run({"doctor"}).out, AllOf(HasSubstr("apple-standin"), HasSubstr("ANEVAL_ANE_FRAMEWORK")));
   EXPECT_EQ(run({"doctor", "--require", "ane"}).code, 3) << "a stand-in is no engine";
   ::setenv("ANEVAL_ANE_FRAMEWORK", "/nowhere/framework", 1);
-  EXPECT_THAT(run({"doctor"}).out, AllOf(HasSubstr("emulator"), HasSubstr("/nowhere/framework")));
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"doctor"}, {"doctor", "--json"}}) {
+    const ProcessResult nowhere = run(command);
+    EXPECT_THAT(nowhere.out, AllOf(HasSubstr("emulator"), HasSubstr("the framework that ANEVAL_ANE_FRAMEWORK names "
+                                                                    "cannot be opened")));
+    EXPECT_THAT(nowhere.out + nowhere.err, Not(HasSubstr("/nowhere"))) << "people paste it into issues";
+  }
+  const ProcessResult unmet = run({"doctor", "--require", "ane"});
+  EXPECT_EQ(unmet.code, 3);
+  EXPECT_THAT(unmet.err, Not(HasSubstr("/nowhere")));
   const ProcessResult refused = run({"validate", "--backend", "apple", "--kernel", "qBwd"});
   EXPECT_EQ(refused.code, 3);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("--backend apple"), HasSubstr("/nowhere/framework")));

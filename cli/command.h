@@ -98,7 +98,7 @@ validate::CheckOptions check_options(const DeviceOptions& options, Session& sess
 /// What the emulator's profile does, rule by rule, with its evidence; none for other backends.
 std::vector<Record> profile_rows(const Session& session);
 
-/// The backend that `auto` means here, and why.
+/// The backend that `auto` means here, and why; without paths, because environment.json has it.
 struct BackendChoice {
   std::string backend, why;
 };
