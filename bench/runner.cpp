@@ -76,6 +76,7 @@ class Session {
     if (signal() != 0) return state.SkipWithError("interrupted");
     if (measurement.failed()) return state.SkipWithError(measurement.reason().c_str());
     try {
+      if (measurement.benchmark().on_device && options_.before_device) options_.before_device();
       measurement.prepare();
       // Caches, clocks and the engine belong to whoever ran last.
       if (last_ != &measurement) measurement.warm_up();

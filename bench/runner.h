@@ -21,6 +21,8 @@ struct RunnerOptions {
   ResultFile::Options results;                        // its `planned` is filled in
   std::function<void(ResultFile&)> opened = {};       // gets the file before the first benchmark, for rows of others
   std::function<std::vector<Record>()> closing = {};  // the last rows: what the machine is like by then
+  std::function<void()> before_device = {};           // before a benchmark of the device is prepared: throws Error when
+                                                      // there is nothing to time
   std::function<int()> interrupted;                   // 0, or the signal that ends the run early; may be null
 };
 

@@ -47,7 +47,15 @@ TEST_F(AppleCli, DoctorTellsWhatAutoPicksAndWhy) {
   EXPECT_THAT(run({"doctor"}).out, AllOf(HasSubstr("apple-standin"), HasSubstr("ANEVAL_ANE_FRAMEWORK")));
   EXPECT_EQ(run({"doctor", "--require", "ane"}).code, 3) << "a stand-in is no engine";
   ::setenv("ANEVAL_ANE_FRAMEWORK", "/nowhere/framework", 1);
-  EXPECT_THAT(run({"doctor"}).out, AllOf(HasSubstr("emulator"), HasSubstr("/nowhere/framework")));
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"doctor"}, {"doctor", "--json"}}) {
+    const ProcessResult nowhere = run(command);
+    EXPECT_THAT(nowhere.out, AllOf(HasSubstr("emulator"), HasSubstr("the framework that ANEVAL_ANE_FRAMEWORK names "
+                                                                    "cannot be opened")));
+    EXPECT_THAT(nowhere.out + nowhere.err, Not(HasSubstr("/nowhere"))) << "people paste it into issues";
+  }
+  const ProcessResult unmet = run({"doctor", "--require", "ane"});
+  EXPECT_EQ(unmet.code, 3);
+  EXPECT_THAT(unmet.err, Not(HasSubstr("/nowhere")));
   const ProcessResult refused = run({"validate", "--backend", "apple", "--kernel", "qBwd"});
   EXPECT_EQ(refused.code, 3);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("--backend apple"), HasSubstr("/nowhere/framework")));
@@ -79,7 +87,7 @@ TEST_F(AppleCli, IsJudgedByTheProfileOfItsFamily) {
 }
 
 TEST_F(AppleCli, AFailingCompileIsARowOfEveryCaseAndTheRunGoesOn) {
-  ::setenv("ANEVAL_STANDIN_FAULTS", "compileWithQoS:options:error:=fail@1", 1);
+  ::setenv("ANEVAL_STANDIN_FAULTS", "compileWithQoS:options:error:=fail@2", 1);  // the first proves the engine
   const ProcessResult result = validate({});
   EXPECT_EQ(result.code, 1) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("compile_error"), HasSubstr("compile of qBwd (tiny, S 12)"),
@@ -139,6 +147,89 @@ TEST_F(AppleCli, ABenchmarkThatHangsLeavesItsResultsAndALastRow) {
   const auto rows = rows_of(path("bench.csv"));
   EXPECT_TRUE(std::ranges::any_of(rows, [](const Record& row) { return row.status == Status::run_timeout; }));
   EXPECT_TRUE(std::ranges::any_of(rows, [](const Record& row) { return row.status == Status::ok; }));
+}
+
+TEST_F(AppleCli, AFrameworkThatComputesAsACpuIsNotOnTheEngine) {
+  ::setenv("ANEVAL_STANDIN_PROFILE", "ieee", 1);
+  const std::string readings = "16384 + 16384 = 32768, 2048 + 1 = 2048";
+  const ProcessResult judged = validate({});
+  EXPECT_EQ(judged.code, 1) << judged.err;
+  EXPECT_THAT(judged.out, AllOf(HasSubstr("not_on_engine"), HasSubstr(readings), HasSubstr("0 ok, 0 degraded")));
+  std::int64_t cases = 0;
+  for (const Record& row : rows_of(path("out.csv"))) {
+    if (row.kernel.empty()) continue;
+    ++cases;
+    EXPECT_EQ(row.status, Status::not_on_engine) << row.case_text;
+    EXPECT_THAT(row.reason, HasSubstr(readings));
+  }
+  EXPECT_EQ(cases, 4);
+
+  const ProcessResult timed =
+      run({"bench", "--backend", "apple", "--model", path("tiny.json"), "--variant", "pad=32",
+           "--benchmark_filter=^qBwd/|^rmsnorm/", "--benchmark_min_time=0.001", "--out", path("bench.csv")});
+  EXPECT_EQ(timed.code, 1) << timed.err;
+  std::int64_t refused = 0, of_the_cpu = 0;
+  for (const Record& row : rows_of(path("bench.csv"))) {
+    if (row.metric != "time") continue;
+    if (row.kernel.empty()) {
+      EXPECT_EQ(row.status, Status::ok) << row.phase << ": the CPU's share of a layer is timed as ever";
+      ++of_the_cpu;
+      continue;
+    }
+    EXPECT_EQ(row.status, Status::not_on_engine) << row.phase;
+    EXPECT_FALSE(row.value.has_value());
+    EXPECT_THAT(row.reason, HasSubstr(readings));
+    ++refused;
+  }
+  EXPECT_EQ(refused, 6) << "one per phase of a kernel";
+  EXPECT_GT(of_the_cpu, 0);
+
+  const ProcessResult trained = run({"train", "--backend", "apple", "--steps", "2", "--out", path("training")});
+  EXPECT_EQ(trained.code, 3);
+  EXPECT_THAT(trained.err, AllOf(HasSubstr("proof that the engine computes"), HasSubstr(readings)));
+  EXPECT_FALSE(fs::exists(path("training/results.csv")));
+}
+
+TEST_F(AppleCli, EveryChipsArithmeticProvesTheEngine) {
+  for (const std::string profile : {"h13", "h14", "h15", "h16", "h17", "h18"}) {
+    ::setenv("ANEVAL_STANDIN_PROFILE", profile.c_str(), 1);
+    const ProcessResult result =
+        run({"bench", "--backend", "apple", "--model", path("tiny.json"), "--variant", "pad=32", "--kernel", "qBwd",
+             "--benchmark_filter=^qBwd/eval", "--benchmark_min_time=0.001", "--out", path(profile + ".csv")});
+    EXPECT_EQ(result.code, 0) << profile << result.err;
+    std::set<double> compiles;
+    for (const Record& row : rows_of(path(profile + ".csv"))) {
+      EXPECT_EQ(row.status, Status::ok) << profile << row.reason;
+      if (row.metric == "compile_count") compiles.insert(row.value.value());
+    }
+    EXPECT_EQ(compiles, std::set<double>{0}) << "the proof is none of what is timed";
+  }
+}
+
+TEST_F(AppleCli, ATrainingCountsTheProofOfEveryProcess) {
+  const auto train = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"train",      "--backend", "apple", "--steps", "3",
+                                    "--controls", "0",         "--out", path(out)};
+    all.insert(all.end(), more.begin(), more.end());
+    const ProcessResult result = run(all);
+    EXPECT_EQ(result.code, 0) << result.out << result.err;
+    std::map<std::string, double> counts;
+    for (const Record& row : rows_of(path(out) + "/results.csv"))
+      if (row.item == "all") counts[row.metric] = row.value.value();
+    return std::pair(result.out, counts);
+  };
+  const auto [text, counts] = train("dynamic", {});
+  EXPECT_THAT(text, HasSubstr("11 programs compiled for 2 layers and 3 steps, as claimed: one per kernel, and per "
+                              "process 1 to prove the engine"));
+  EXPECT_EQ(counts.at("compile_count"), 11);
+  // A step compiles 16 programs, a process two of its own and the proof's: one step each.
+  const auto [fixed_text, fixed] = train("static", {"--variant", "weights=static", "--compile-limit", "19"});
+  EXPECT_EQ(fixed.at("process_count"), 3);
+  EXPECT_EQ(fixed.at("compile_count"), 3 * (16 + 2 + 1));
+  const ProcessResult few = run(
+      {"train", "--backend", "apple", "--variant", "weights=static", "--compile-limit", "18", "--out", path("few")});
+  EXPECT_EQ(few.code, 2);
+  EXPECT_THAT(few.err, HasSubstr("allow at least 19"));
 }
 
 TEST_F(AppleCli, TrainsWithTheEmulatorsLosses) {

@@ -106,6 +106,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   runner.results.about.push_back(power_row(session.run, "begin"));
   runner.closing = [&] { return std::vector<Record>{power_row(session.run, "end")}; };
   runner.opened = [&](ResultFile& results) { write_last_words(session, results); };
+  if (session.proof) runner.before_device = [&] { session.proof->require(); };
   runner.interrupted = interrupted;
   watch_interrupts();
   return report_outcome(bench::run_benchmarks(bench::all_benchmarks(suite), flags, runner), session.run);

@@ -19,6 +19,7 @@
 #include "common/record.h"
 #include "common/result_file.h"
 #include "common/thread_pool.h"
+#include "validate/engine_proof.h"
 #include "validate/kernel_check.h"
 
 namespace aneval::cli {
@@ -79,6 +80,9 @@ struct Session {
   emulator::Profile profile;
   std::unique_ptr<Watchdog> watchdog;  // of the engine's calls; none for the emulator
   std::unique_ptr<ane::Device> device;
+  /// To be required before the first result that is told as the engine's; none for the emulator, whose profile says
+  /// what it computes with.
+  std::unique_ptr<validate::EngineProof> proof;
 };
 
 /// Errors: a backend that this build or machine does not have (exit code 3), an unknown one (2), `reference` where a
@@ -94,7 +98,7 @@ validate::CheckOptions check_options(const DeviceOptions& options, Session& sess
 /// What the emulator's profile does, rule by rule, with its evidence; none for other backends.
 std::vector<Record> profile_rows(const Session& session);
 
-/// The backend that `auto` means here, and why.
+/// The backend that `auto` means here, and why; without paths, because environment.json has it.
 struct BackendChoice {
   std::string backend, why;
 };

@@ -50,7 +50,7 @@ class ProbeCli : public Cli {
     ::setenv("ANEVAL_ANE_FRAMEWORK", ANEVAL_STANDIN, 1);
     ::setenv("ANEVAL_STANDIN_PROFILE", profile.c_str(), 1);
     ::setenv("ANEVAL_STANDIN_FAULTS", faults.c_str(), 1);
-    // Equal programs of two processes have one folder there, and other tests run at the same time.
+    // Experiments that are killed leave their programs' folders behind.
     fs::create_directories(path("temporary"));
     ::setenv("TMPDIR", path("temporary").c_str(), 1);
     return true;

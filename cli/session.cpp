@@ -90,6 +90,7 @@ Session open_session(const DeviceOptions& options) {
   if (session.device) {
     session.watchdog = std::make_unique<Watchdog>(limits(options));
     session.device->observe(session.watchdog.get());
+    session.proof = std::make_unique<validate::EngineProof>(*session.device);
     session.profile = judging_profile(options, session.device->info().family);
   } else {
     session.profile = judging_profile(options, "");

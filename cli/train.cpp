@@ -117,6 +117,7 @@ int train_command(const TrainOptions& o) {
   for (const std::int64_t step : runs.dump.steps) check_writable(runs.dump.file(step));
   train::Experiment experiment = experiment_of(o);
   Session session = open_session(o.device);
+  if (session.proof) session.proof->require();
   experiment.pool = session.pool.get();
   watch_interrupts();
   TrainRuns training(runs, o.device, session, experiment);

@@ -28,18 +28,18 @@ std::vector<Record> earlier_rows(const fs::path& results) {
   return rows;
 }
 
-/// What training on this device compiles: `per_staged_layer` for all layers. Errors: the limit is too small for one
-/// step.
-ane::CompileCounts affordable_compiles(const ane::Device& device, const ModelShape& shape,
+/// What training on this device compiles beside the proof: `per_staged_layer` for all layers. Errors: the limit is too
+/// small for one step.
+ane::CompileCounts affordable_compiles(const ane::Device& device, std::int64_t proof, const ModelShape& shape,
                                        const ane::Variant& variant) {
   ane::CompileCounts counts = ane::CompileCounts::of(ane::KernelRegistry::builtin(), shape, variant);
   counts.per_staged_layer *= shape.layers;
-  const std::int64_t needed = counts.shared + counts.per_staged_layer;
+  const std::int64_t needed = proof + counts.shared + counts.per_staged_layer;
   if (const auto limit = device.compile_limit(); limit && *limit < needed)
     throw input_error(
         fmt::format("--compile-limit {}", *limit),
         fmt::format("a process compiles {} shared programs, and {} with weights in them for its first step",
-                    counts.shared, counts.per_staged_layer),
+                    proof + counts.shared, counts.per_staged_layer),
         fmt::format("allow at least {}, or train fewer --layers", needed));
   return counts;
 }
@@ -55,7 +55,8 @@ TrainRuns::TrainRuns(const TrainRunOptions& options, const DeviceOptions& device
     : options_(options),
       session_(session),
       experiment_(experiment),
-      claimed_(affordable_compiles(*session.device, experiment.model.shape, device.parsed_variant())),
+      proof_compiles_(session.proof ? session.proof->compiles() : 0),
+      claimed_(affordable_compiles(*session.device, proof_compiles_, experiment.model.shape, device.parsed_variant())),
       programs_(*session.device, ane::KernelRegistry::builtin(), experiment.model.shape, device.parsed_variant(),
                 device.program_options()) {
   RunContext host = session.run;
@@ -242,11 +243,15 @@ bool TrainRuns::check_compiles() {
   // All processes compile what is shared, and every step its weights, once: no kill and no limit changes that.
   const std::int64_t compiled = compiled_before_ + session_.device->counters().compile_attempts;
   const std::int64_t processes = processes_before_ + 1;
-  const std::int64_t claimed = processes * claimed_.shared + timed_steps_ * claimed_.per_staged_layer;
+  const std::int64_t claimed =
+      processes * (proof_compiles_ + claimed_.shared) + timed_steps_ * claimed_.per_staged_layer;
   std::string rule = fmt::format("{} kernels need {} compiles", programs_.plan().kernels().size(), claimed_.shared);
   if (claimed_.per_staged_layer > 0)
     rule = fmt::format("{} shared ones per process, {} with weights in them per step", claimed_.shared,
                        claimed_.per_staged_layer);
+  const std::string proof =
+      proof_compiles_ == 0 ? "" : fmt::format(", and per process {} to prove the engine", proof_compiles_);
+  rule += proof;
   Record row = fact(device_.row, "compile_count", static_cast<double>(compiled));
   row.item = "all";
   if (compiled != claimed) {
@@ -260,7 +265,7 @@ bool TrainRuns::check_compiles() {
              timed_steps_, processes > 1 ? fmt::format(" in {} processes", processes) : "",
              compiled != claimed             ? ": " + row.reason
              : claimed_.per_staged_layer > 0 ? ", as claimed: " + rule
-                                             : ", as claimed: one per kernel");
+                                             : ", as claimed: one per kernel" + proof);
   return compiled == claimed;
 }
 

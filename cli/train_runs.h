@@ -23,8 +23,8 @@ struct TrainRunOptions {
 
 class TrainRuns {
  public:
-  /// Compiles the programs that all layers share. Errors: a run lies in the folder and is not to be continued,
-  /// checkpoints of another run, a compile limit that does not allow for one step.
+  /// Compiles the programs that all layers share; the session's proof has been given. Errors: a run lies in the folder
+  /// and is not to be continued, checkpoints of another run, a compile limit that does not allow for one step.
   TrainRuns(const TrainRunOptions& options, const DeviceOptions& device, Session& session,
             const train::Experiment& experiment);
 
@@ -60,7 +60,8 @@ class TrainRuns {
   TrainRunOptions options_;
   Session& session_;
   const train::Experiment& experiment_;
-  ane::CompileCounts claimed_;  // what a process and a step compile
+  std::int64_t proof_compiles_;  // of every process
+  ane::CompileCounts claimed_;   // what a process and a step compile
   ane::LayerPrograms programs_;
   std::vector<Named> others_;  // the reference first, then the controls
   Named device_;

@@ -167,19 +167,10 @@ class Runner {
     const std::int64_t compiles = c.kernel == "layer" ? 10 : 1;
     const TaskResult task = worker_->run(worker_task(settings_, validate::case_text(c)), compiles);
     if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
-    Outcome outcome;
-    outcome.status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
+    Status status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
     for (const Status hung : {Status::compile_timeout, Status::run_timeout})
-      if (task.reason.find(status_name(hung)) != std::string::npos) outcome.status = hung;  // the watchdog's last words
-    outcome.reason = "worker process: " + task.reason;
-    outcome.summary = fmt::format("{:<11} {}", c.kernel, validate::case_text(c));
-    validate::CaseResult result;
-    result.c = c;
-    result.variant = ane::variant_text(c.variant);
-    result.status = outcome.status;
-    result.reason = outcome.reason;
-    outcome.rows = validate::case_rows(here_.session().run, result);
-    return outcome;
+      if (task.reason.find(status_name(hung)) != std::string::npos) status = hung;  // the watchdog's last words
+    return failed_outcome(here_.session().run, c, status, "worker process: " + task.reason);
   }
 
  private:

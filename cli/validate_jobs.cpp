@@ -108,6 +108,15 @@ ValidateSettings parse_settings(const std::string& text) {
   return s;
 }
 
+Outcome failed_outcome(const RunContext& run, const validate::Case& c, Status status, const std::string& reason) {
+  validate::CaseResult result;
+  result.c = c;
+  result.variant = ane::variant_text(c.variant);
+  result.status = status;
+  result.reason = reason;
+  return {status, fmt::format("{:<11} {}", c.kernel, validate::case_text(c)), reason, validate::case_rows(run, result)};
+}
+
 std::string outcome_json(const Outcome& outcome) {
   std::string rows = csv_header();
   for (const Record& row : outcome.rows) rows += csv_line(row);
@@ -174,6 +183,11 @@ const reference::ModelTrace& CaseRunner::trace() {
 }
 
 Outcome CaseRunner::run(const validate::Case& c) {
+  try {
+    if (session_.proof) session_.proof->require();
+  } catch (const ane::DeviceError& error) {
+    return failed_outcome(session_.run, c, error.status(), error.what());
+  }
   if (validate::from_model(c.data)) {
     const std::string subject = "case '" + validate::case_text(c) + "'";
     const bool init = c.data == validate::DataKind::init;

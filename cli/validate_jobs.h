@@ -36,6 +36,9 @@ struct Outcome {
   std::vector<Record> rows;
 };
 
+/// Of a case that could not be judged.
+Outcome failed_outcome(const RunContext& run, const validate::Case& c, Status status, const std::string& reason);
+
 std::string outcome_json(const Outcome& outcome);
 Outcome parse_outcome(const std::string& json);
 

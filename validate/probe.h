@@ -83,16 +83,20 @@ RuleFinding judge(const RuleProbe& probe, const Answers& answers, const emulator
 /// Gives `known` the value that was found, when it is a setting that the profile can take.
 void learn(emulator::Profile& known, const RuleFinding& finding);
 
-/// The arithmetic proof that an engine computed: no CPU adds 16384 and 16384 in a matmul to infinity, and only an
-/// engine's 2048 + 1 is 2050 (h15 and later; M1 rounds that to 2048).
+/// The questions, of the rules overflow and matmul_rounding, whose answers prove that an engine computed.
+inline constexpr std::string_view kOverflowQuestion = "16384 + 16384", kTieQuestion = "2048 + 1";
+
+/// The answers: no CPU adds 16384 and 16384 in a matmul to infinity. Next to 2048, engines give 2050 (h15 and later) or
+/// 2048, as a CPU does; what is infinite there as well computes nothing.
 struct Fingerprint {
-  std::optional<ane::half_t> two_halves_of_the_range;  // 16384 + 16384
-  std::optional<ane::half_t> tie;                      // 2048 + 1
-  bool engine() const { return two_halves_of_the_range == ane::half_t{0x7C00}; }
-  bool late_engine() const { return engine() && tie == ane::to_half(2050.0F); }
+  std::optional<ane::half_t> two_halves_of_the_range;
+  std::optional<ane::half_t> tie;
+  bool engine() const;
 };
 /// From the answers to the probes of `overflow` and `matmul_rounding`.
 Fingerprint fingerprint(const Answers& overflow, const Answers& rounding);
+/// "16384 + 16384 = inf, 2048 + 1 = 2050": of the answers that there are.
+std::string fingerprint_text(const Fingerprint& print);
 
 /// "2050", "inf", "nan".
 std::string half_text(ane::half_t bits);

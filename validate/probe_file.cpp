@@ -33,8 +33,7 @@ Json status_json(Status status, const std::string& reason) {
 std::string engine_text(const ProbeReport& report) {
   const Fingerprint& print = report.fingerprint;
   if (!print.two_halves_of_the_range) return "unknown: the fingerprint's question was not answered";
-  std::string readings = "16384 + 16384 = " + half_text(*print.two_halves_of_the_range);
-  if (print.tie) readings += ", 2048 + 1 = " + half_text(*print.tie);
+  const std::string readings = fingerprint_text(print);
   if (report.backend == "emulator")
     return std::string("no: the emulator computed, with ") + (print.engine() ? "an engine's" : "a CPU's") +
            " arithmetic (" + readings + ")";

@@ -189,7 +189,21 @@ Fingerprint fingerprint(const Answers& overflow, const Answers& rounding) {
       if (questions[q].text == text && !answers.bits[q].empty()) return answers.bits[q].front();
     return std::nullopt;
   };
-  return {answer(Rule::overflow, "16384 + 16384", overflow), answer(Rule::matmul_rounding, "2048 + 1", rounding)};
+  return {answer(Rule::overflow, kOverflowQuestion, overflow), answer(Rule::matmul_rounding, kTieQuestion, rounding)};
+}
+
+bool Fingerprint::engine() const {
+  return two_halves_of_the_range == half_t{0x7C00} && (tie == ane::to_half(2048.0F) || tie == ane::to_half(2050.0F));
+}
+
+std::string fingerprint_text(const Fingerprint& print) {
+  std::vector<std::string> readings;
+  const auto add = [&](std::string_view question, const std::optional<half_t>& answer) {
+    if (answer) readings.push_back(std::string(question) + " = " + half_text(*answer));
+  };
+  add(kOverflowQuestion, print.two_halves_of_the_range);
+  add(kTieQuestion, print.tie);
+  return join(readings, ", ");
 }
 
 }  // namespace aneval::validate

@@ -142,10 +142,9 @@ TEST(Probe, TheFingerprintKnowsAnEngineFromACpu) {
     return fingerprint(ask(*device, rule_probe(Rule::overflow).questions),
                        ask(*device, rule_probe(Rule::matmul_rounding).questions));
   };
-  for (const std::string name : {"h15", "h16", "h17", "h18"}) EXPECT_TRUE(of(name).late_engine()) << name;
-  for (const std::string name : {"h13", "h14"}) {
+  for (const std::string name : {"h13", "h14", "h15", "h16", "h17", "h18"}) {
     EXPECT_TRUE(of(name).engine()) << name;
-    EXPECT_FALSE(of(name).late_engine()) << name;
+    EXPECT_EQ(of(name).tie, ane::to_half(name < "h15" ? 2048.0F : 2050.0F)) << name;
   }
   EXPECT_FALSE(of("ieee").engine());
   EXPECT_FALSE(Fingerprint{}.engine());

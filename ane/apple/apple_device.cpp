@@ -3,11 +3,13 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "ane/apple/framework.h"
 #include "ane/apple/io_surface.h"
 #include "ane/apple/model.h"
+#include "ane/apple/model_folder.h"
 #include "common/error.h"
 
 namespace aneval::apple {
@@ -32,6 +34,17 @@ class AppleProgram final : public ane::Executable {
       : Executable(source, std::move(hash)),
         label_(source.label()),
         model_(framework, qos, source.mil, source.weights) {}
+  ~AppleProgram() override {
+    if (!folder_) return;
+    try {
+      const FileLock guard = folder_->guard();
+      model_.unload();
+    } catch (const CallError&) {
+      // The model's own end unloads it: without the guard is better than not at all.
+    }
+  }
+  AppleProgram(const AppleProgram&) = delete;
+  AppleProgram& operator=(const AppleProgram&) = delete;
 
   const std::string& label() const { return label_; }
   Model& model() { return model_; }
@@ -41,7 +54,7 @@ class AppleProgram final : public ane::Executable {
  private:
   std::string label_;
   std::shared_ptr<ModelFolder> folder_;
-  Model model_;  // after the folder: unloaded before the folder goes
+  Model model_;
 };
 
 class AppleRequest final : public ane::Request {
@@ -109,16 +122,17 @@ class AppleDevice final : public ane::Device {
   std::shared_ptr<ane::Executable> compile(const ane::ProgramSource& source, std::string hash) {
     return calling(Status::compile_error, "compile", source.label(), [&] {
       auto program = std::make_shared<AppleProgram>(source, std::move(hash), framework_, options_.qos);
-      auto files = folder(program->model().identifier());
+      const auto files = folder(program->model().identifier());
+      program->keep(files);
+      const FileLock guard = files->guard();  // let go before a program that failed, which wants it as well
       files->write(source.mil, source.weights);
-      program->keep(std::move(files));
       if (options_.fresh_compiles) program->model().purge();
       program->model().compile();
       return program;
     });
   }
 
-  /// Equal programs share a folder, which goes with the last of them.
+  /// One for the equal programs of this process: it goes with the last of them.
   std::shared_ptr<ModelFolder> folder(const std::string& identifier) {
     std::weak_ptr<ModelFolder>& known = folders_[identifier];
     if (auto existing = known.lock()) return existing;

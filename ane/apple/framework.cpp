@@ -4,6 +4,7 @@
 
 #include <cctype>
 
+#include "ane/apple/apple_device.h"
 #include "common/error.h"
 
 namespace aneval::apple {
@@ -13,8 +14,11 @@ void* open_library(const std::string& path) {
   // Never closed: classes cannot be taken out of the runtime again.
   void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library != nullptr) return library;
-  const char* const reason = ::dlerror();
-  throw refusal("--backend apple", std::string("the framework cannot be opened: ") + (reason ? reason : path),
+  // The path is part of the place and not of the reason, which is told in files that leave this machine.
+  const char* const text = ::dlerror();
+  throw refusal(std::string("--backend apple: ") + (text != nullptr ? text : path.c_str()),
+                path == kAppleFramework ? "Apple's private framework cannot be opened"
+                                        : "the framework that ANEVAL_ANE_FRAMEWORK names cannot be opened",
                 "use a Mac with Apple silicon, or --backend emulator");
 }
 

@@ -3,16 +3,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <system_error>
-
-#include "common/files.h"
 
 namespace aneval::apple {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr std::string_view kModelPath = "@model_path/";  // what BLOBFILE paths begin with
 
 /// {path: {"offset": 0, "data": bytes}} for every file. The offset is that of the file's beginning; blobs are found by
 /// the offsets in the program. Without weights an empty dictionary: nil makes no descriptor.
@@ -34,21 +27,6 @@ Ref<CFDictionaryRef> weights_dictionary(const ane::WeightFiles& weights) {
 
 }  // namespace
 
-void ModelFolder::write(std::string_view mil, const ane::WeightFiles& weights) const {
-  fs::create_directories(path_ / "weights");
-  write_file(path_ / "model.mil", mil);
-  for (const auto& [name, bytes] : weights) {
-    const fs::path file = path_ / (name.starts_with(kModelPath) ? name.substr(kModelPath.size()) : name);
-    fs::create_directories(file.parent_path());
-    write_file(file, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  }
-}
-
-ModelFolder::~ModelFolder() {
-  std::error_code ignored;  // the framework may have removed it with the unload
-  fs::remove_all(path_, ignored);
-}
-
 Model::Model(const Framework& framework, unsigned qos, std::string_view mil, const ane::WeightFiles& weights)
     : framework_(framework), qos_(qos), options_(make_dictionary({}, {})) {
   const AutoreleasePool pool;
@@ -63,8 +41,10 @@ Model::Model(const Framework& framework, unsigned qos, std::string_view mil, con
   if (!model_) throw CallError(kMake, "made no model");
 }
 
-Model::~Model() {
-  if (!loaded_) return;
+Model::~Model() { unload(); }
+
+void Model::unload() noexcept {
+  if (!std::exchange(loaded_, false)) return;
   const AutoreleasePool pool;
   try {
     send_checked(model_.get(), "unloadWithQoS:error:", qos_);

@@ -1,32 +1,15 @@
-// One program in the framework's hands: descriptor, model, its folder, and what is done with it.
+// One program in the framework's hands: descriptor, model, and what is done with it.
 #pragma once
 
 #include <IOSurface/IOSurfaceRef.h>
 
 #include <cstdint>
-#include <filesystem>
-#include <memory>
 #include <optional>
 
 #include "ane/apple/framework.h"
 #include "ane/weight_blob.h"
 
 namespace aneval::apple {
-
-/// The folder that the framework expects a program's text and weights in, <temporary>/<identifier>. Removed at the end.
-class ModelFolder {
- public:
-  explicit ModelFolder(std::filesystem::path path) : path_(std::move(path)) {}
-  ~ModelFolder();
-  ModelFolder(const ModelFolder&) = delete;
-  ModelFolder& operator=(const ModelFolder&) = delete;
-
-  /// Before every compile: the unload of an equal program takes the files away. Errors: as write_file.
-  void write(std::string_view mil, const ane::WeightFiles& weights) const;
-
- private:
-  std::filesystem::path path_;
-};
 
 /// A request of the framework's, bound to surfaces.
 struct BoundRequest {
@@ -51,6 +34,8 @@ class Model {
   void load(bool hardware_time);
   BoundRequest bind(IOSurfaceRef input, IOSurfaceRef output) const;
   void evaluate(const BoundRequest& request) const;
+  /// When it is loaded; the end of the object does it otherwise. What fails is said on standard error.
+  void unload() noexcept;
 
   /// Nanoseconds that the engine says the last evaluation took; nothing where it does not tell.
   static std::optional<std::int64_t> hardware_time(const BoundRequest& request);
