@@ -31,6 +31,8 @@ target_compile_options(aneval_warnings INTERFACE -Wall -Wextra -Wshadow -Wconver
 # g++-12 warns about its own AVX-512 intrinsics (GCC PR105593) and about string concatenation (GCC PR105651).
 target_compile_options(aneval_warnings INTERFACE
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict>)
+# clang-19 reports what stable_sort of libstdc++ 12 does as if we did it.
+target_compile_options(aneval_warnings INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 
 # aneval_library(NAME SOURCES a.cpp … [LINK lib …])
 function(aneval_library name)
