@@ -26,7 +26,7 @@ struct CompareOptions {
 gate::Outcome compare_results(const CompareOptions& o) {
   for (const std::string& path : o.results)
     if (!fs::exists(path)) throw input_error(path, "does not exist", "name a folder of results, or a result file");
-  return gate::compare_files(gate::read_side({o.results[0]}), gate::read_side({o.results[1]}), !o.no_timing);
+  return gate::compare_files({fs::path(o.results[0])}, {fs::path(o.results[1])}, !o.no_timing);
 }
 
 /// A way to compare. To add one: a row here, its options in add_compare(), and a function in a file of its own.
@@ -72,8 +72,8 @@ const Mode& chosen_mode(const CLI::App& command) {
   if (chosen == nullptr) throw input_error("arguments", "nothing to compare", fmt::format("give {}", all_called()));
   const std::size_t values = command.get_option(chosen->selector)->count();
   if (values != chosen->values)
-    throw input_error("arguments", fmt::format("{} of {} that {} takes", values, chosen->values, chosen->called),
-                      fmt::format("give {}", chosen->called));
+    throw input_error("arguments", fmt::format("{} takes {} values, not {}", chosen->called, chosen->values, values),
+                      "see `aneval compare --help`");
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_name();
     if (option->count() == 0 || name == chosen->selector) continue;

@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 
+#include "common/csv.h"
 #include "common/names.h"
 #include "common/statistics.h"
 #include "reports/format.h"
@@ -18,11 +19,22 @@
 namespace aneval::gate {
 namespace {
 
+namespace fs = std::filesystem;
 using reports::SeriesKey;
 using reports::Setting;
 
 /// More processes than this per side are beyond the exact rank test, and say nothing that these do not.
 constexpr std::size_t kMostProcesses = 200;
+
+constexpr const char* kMode = "two files";
+
+/// Of the first row; nothing when there is none.
+std::optional<std::string> schema_of(const std::vector<fs::path>& results) {
+  for (const fs::path& path : results)
+    for (const fs::path& file : reports::result_files(path))
+      if (auto schema = csv_schema(file)) return schema;
+  return std::nullopt;
+}
 
 struct Field {
   const char* name;
@@ -226,9 +238,20 @@ void compare_times(const Side& base, const Side& now, const Thresholds& t, Outco
 
 }  // namespace
 
-Outcome compare_files(const Side& base, const Side& now, bool timing, const Thresholds& thresholds) {
+Outcome compare_files(const std::vector<fs::path>& base, const std::vector<fs::path>& now, bool timing,
+                      const Thresholds& thresholds) {
+  if (const auto a = schema_of(base), b = schema_of(now); a && b && *a != *b) {
+    Outcome outcome;
+    outcome.mode = kMode;
+    outcome.refusals.push_back(fmt::format("the sides have schema '{}' and '{}'", *a, *b));
+    return outcome;
+  }
+  return compare_sides(read_side(base), read_side(now), timing, thresholds);
+}
+
+Outcome compare_sides(const Side& base, const Side& now, bool timing, const Thresholds& thresholds) {
   Outcome outcome;
-  outcome.mode = "two files";
+  outcome.mode = kMode;
   describe(base, "base", outcome);
   describe(now, "new", outcome);
   refuse_mixture(base, "base", outcome);

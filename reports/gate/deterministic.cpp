@@ -115,20 +115,29 @@ const State& state_of(const States& states, const SeriesKey& key) {
   return found == states.end() ? absent : found->second;
 }
 
-/// What a change of status means. Left out on purpose (skipped, constraint) is no evidence that something failed.
-Verdict compare_status(Status base, Status now) {
-  const int before = badness(base), after = badness(now);
-  const bool left_out = base == Status::skipped || base == Status::constraint;
-  if (before == after) return Verdict::unchanged;
-  if (after < before)
-    return after == 2 && !left_out ? Verdict::unchanged : after == 2 ? Verdict::regressed : Verdict::improved;
-  if (before == 2) return Verdict::unchanged;
-  return measured(now) ? Verdict::regressed : Verdict::error;
+/// Left out on purpose: no evidence of anything.
+bool left_out(Status status) { return status == Status::skipped || status == Status::constraint; }
+bool holds(Status status) { return badness(status) < 2; }
+
+void judge_status(Finding& f, Status base, Status now) {
+  if (!holds(base) && !holds(now) && !left_out(base)) {
+    f.verdict = Verdict::error;
+    f.gating = false;
+    f.note = "failed on the base side as well: " + f.note;
+  } else if (!holds(now)) {
+    f.verdict = measured(now) ? Verdict::regressed : Verdict::error;
+  } else if (badness(now) != badness(base)) {
+    f.verdict = badness(now) > badness(base) ? Verdict::regressed : Verdict::improved;
+  } else {
+    f.verdict = Verdict::unchanged;
+  }
+  if (f.verdict == Verdict::improved) f.note = fmt::format("{}; the base: {}", kUpdate, f.note);
 }
 
 void judge_state(const SeriesKey& key, const State& base, const State& now, std::vector<Finding>& findings) {
-  const bool held = base.status == Status::ok && now.status == Status::ok;
-  if (!base.judged && !now.judged && held) return;
+  const bool ok = base.status == Status::ok && now.status == Status::ok;
+  if (!base.judged && !now.judged && ok) return;
+  if (left_out(base.status) && left_out(now.status)) return;
   Finding f{.key = key, .kind = Kind::contract};
   if (base.present) f.base_text = status_name(base.status);
   if (now.present) f.now_text = status_name(now.status);
@@ -137,11 +146,10 @@ void judge_state(const SeriesKey& key, const State& base, const State& now, std:
     f.verdict = Verdict::added;
   else if (!now.present)
     f.verdict = Verdict::removed;
-  else if (held && key.phase != "validate")
-    return;
+  else if (ok && key.phase != "validate")
+    return;  // its metrics say it
   else
-    f.verdict = compare_status(base.status, now.status);
-  if (f.verdict == Verdict::improved) f.note = fmt::format("{}; {}", kUpdate, f.note);
+    judge_status(f, base.status, now.status);
   findings.push_back(std::move(f));
 }
 

@@ -86,6 +86,7 @@ std::vector<ExpectedChange> read_expected_changes(const std::filesystem::path& f
 }
 
 void acknowledge(Outcome& outcome, const std::vector<ExpectedChange>& changes) {
+  if (!outcome.refusals.empty()) return;  // nothing was compared that could need them
   std::vector<bool> used(changes.size(), false);
   for (Finding& f : outcome.findings) {
     if (f.verdict == Verdict::unchanged || f.verdict == Verdict::inconclusive) continue;
