@@ -119,6 +119,7 @@ void add_bench(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
 void add_probe(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_stage(CLI::App& app, Action& action);
 void add_mil(CLI::App& app, Action& action);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,9 @@ using RecordVisitor = FunctionRef<void(const Record&)>;
 void visit_csv(const std::filesystem::path& file, RecordVisitor visit);
 /// The same from memory; `name` stands for the file in errors.
 void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit);
+
+/// What column `schema` says in the first row, whichever schema it is; nothing when the file has no row or no such
+/// column. Error: it cannot be opened.
+std::optional<std::string> csv_schema(const std::filesystem::path& file);
 
 }  // namespace aneval

@@ -227,17 +227,43 @@ void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor 
   visit_rows(name, source, visit);
 }
 
-void visit_csv(const std::filesystem::path& file, RecordVisitor visit) {
-  const std::string name = file.string();
-  const Descriptor in(open_retrying(file.c_str(), O_RDONLY));
-  if (!in) throw input_error(name, "cannot open: " + errno_text(), "check the path and its permissions");
-  const auto source = [&](char* buffer, std::size_t size) {
+namespace {
+
+CheckedBytes::Source bytes_of(const Descriptor& in, const std::string& name) {
+  return [&in, &name](char* buffer, std::size_t size) {
     const ssize_t count = read_retrying(in.get(), buffer, size);
     if (count < 0)
       throw input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
     return static_cast<std::size_t>(count);
   };
-  visit_rows(name, source, visit);
+}
+
+Descriptor open_to_read(const std::string& name) {
+  Descriptor in(open_retrying(name.c_str(), O_RDONLY));
+  if (!in) throw input_error(name, "cannot open: " + errno_text(), "check the path and its permissions");
+  return in;
+}
+
+}  // namespace
+
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit) {
+  const std::string name = file.string();
+  const Descriptor in = open_to_read(name);
+  visit_rows(name, bytes_of(in, name), visit);
+}
+
+std::optional<std::string> csv_schema(const std::filesystem::path& file) {
+  const std::string name = file.string();
+  const Descriptor in = open_to_read(name);
+  try {
+    io::CSVReader<1, io::trim_chars<>, io::double_quote_escape<',', '"'>> parser(
+        "", std::make_unique<CheckedBytes>(name, bytes_of(in, name)));
+    parser.read_header(io::ignore_extra_column, "schema");
+    char* schema = nullptr;
+    if (parser.read_row(schema)) return schema;
+  } catch (const io::error::base&) {  // visit_csv says what is wrong with it
+  }
+  return std::nullopt;
 }
 
 }  // namespace aneval

@@ -17,18 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxSideFileBytes = 1 << 20;
 
-/// results.csv, else every result file of the folder, finished or not.
-std::vector<fs::path> result_files(const fs::path& folder) {
-  if (fs::exists(folder / "results.csv")) return {folder / "results.csv"};
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".csv") || name.ends_with(".csv" + std::string(kPartialSuffix))) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 void read_environment(const fs::path& file, ResultSet& set) {
   if (!fs::exists(file)) return;
   const std::string text = read_text_file(file, kMaxSideFileBytes);
@@ -109,14 +97,25 @@ void ResultSet::add(const Record& row) {
   }
 }
 
+std::vector<fs::path> result_files(const fs::path& path) {
+  if (!fs::is_directory(path)) return {path};
+  if (fs::exists(path / "results.csv")) return {path / "results.csv"};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".csv") || name.ends_with(".csv" + std::string(kPartialSuffix))) files.push_back(entry.path());
+  }
+  if (files.empty())
+    throw input_error(path.string(), "has no result file", "name a folder that run_all.sh wrote, or a result file");
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 ResultSet read_result_set(const std::vector<fs::path>& results) {
   ResultSet set;
   for (const fs::path& path : results) {
-    std::vector<fs::path> files = {path};
+    const std::vector<fs::path> files = result_files(path);
     if (fs::is_directory(path)) {
-      files = result_files(path);
-      if (files.empty())
-        throw input_error(path.string(), "has no result file", "name a folder that run_all.sh wrote, or a result file");
       read_environment(path / "environment.json", set);
       read_steps(path / "steps.tsv", set);
     }

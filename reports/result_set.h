@@ -71,6 +71,10 @@ struct ResultSet {
   void add(const Record& row);
 };
 
+/// What a path of results stands for: the file itself, or a folder's results.csv, else every result file of the folder,
+/// finished or not. Error: a folder without any.
+std::vector<std::filesystem::path> result_files(const std::filesystem::path& path);
+
 /// Folders (their results.csv, or, when a run was killed, the parts it left) and result files. Errors: nothing there,
 /// another schema, a file that is no result file.
 ResultSet read_result_set(const std::vector<std::filesystem::path>& results);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/names.h"
+
 namespace aneval::gate {
 namespace {
 
@@ -14,16 +16,31 @@ bool compared(const Finding& f) {
          f.verdict == Verdict::inconclusive;
 }
 
+/// Entries of a case's text that the columns of its rows, or its model's name, do not say, and that are not what most
+/// cases have.
+bool tells_apart(const std::string& entry, const reports::SeriesKey& key) {
+  static constexpr auto kSaid = std::to_array<std::string_view>({"kernel", "model", "seq", "dim", "hidden", "heads",
+                                                                 "kv_heads", "head_dim", "layers", "vocab", "rope_base",
+                                                                 "rms_eps", "rope_pairing", "residual_scale", "ratio"});
+  static constexpr auto kUsual = std::to_array<std::string_view>({"data=random", "amp=1", "seed=1", "run=device"});
+  const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
+  return std::find(kSaid.begin(), kSaid.end(), name) == kSaid.end() &&
+         std::find(kUsual.begin(), kUsual.end(), entry) == kUsual.end() &&
+         (";" + key.variant + ";").find(";" + entry + ";") == std::string::npos;
+}
+
 struct Counts {
-  std::size_t deterministic = 0, missing = 0, slower = 0, open = 0, compared = 0;
+  std::size_t deterministic = 0, missing = 0, slower = 0, open = 0, compared = 0, advisory = 0, expected = 0;
 };
 
 Counts counts_of(const Outcome& outcome) {
   Counts counts;
   for (const Finding& f : outcome.findings) {
     counts.compared += compared(f);
-    if (!f.gating) continue;
     const bool worse = f.verdict == Verdict::regressed;
+    counts.expected += !f.expected.empty();
+    counts.advisory += worse && !f.gating && f.expected.empty();
+    if (!f.gating) continue;
     counts.deterministic += worse && deterministic(f);
     counts.slower += worse && !deterministic(f);
     counts.missing += f.verdict == Verdict::removed || f.verdict == Verdict::error;
@@ -55,7 +72,11 @@ std::string Finding::name() const {
   add(key.model);
   if (key.seq) add("seq " + std::to_string(*key.seq));
   if (key.layer) add("layer " + std::to_string(*key.layer));
-  for (const std::string* part : {&key.kernel, &key.variant, &key.item, &key.phase, &key.metric}) add(*part);
+  add(key.kernel);
+  if (key.variant != "default") add(key.variant);
+  for (const std::string* part : {&key.item, &key.phase, &key.metric}) add(*part);
+  for (const std::string& entry : split(key.case_text, ';'))
+    if (tells_apart(entry, key)) add(entry);
   return text;
 }
 
@@ -86,6 +107,8 @@ std::string headline(const Outcome& outcome, bool strict) {
   say(counts.deterministic, "deterministic metric worse", "deterministic metrics worse");
   say(counts.missing, "benchmark missing or failed", "benchmarks missing or failed");
   say(counts.slower, "timing slower", "timings slower");
+  say(counts.advisory, "slower (advisory)", "slower (advisory)");
+  say(counts.expected, "expected change", "expected changes");
   say(outcome.count(Verdict::improved), "improved", "improved");
   say(outcome.count(Verdict::inconclusive), "inconclusive", "inconclusive");
   say(outcome.count(Verdict::added), "new", "new");

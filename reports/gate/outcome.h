@@ -49,8 +49,10 @@ struct Finding {
   std::optional<double> detectable = {};  // the smallest relative slowdown that this run finds with 90 %
   double tolerance = 0;                   // relative
   std::string note = {};
+  std::string expected = {};  // the reason that --changes gives for it; then it does not gate
 
-  /// "Qwen3-0.6B seq 256 woFwd eval time": what tables and test reports call it.
+  /// "Qwen3-0.6B seq 256 woFwd eval time": what tables and test reports call it. What else tells cases apart follows:
+  /// "… woFwd y max_abs data=sinks".
   std::string name() const;
 };
 

@@ -1,0 +1,121 @@
+// aneval compare: what changed between two builds, two result files, or along a history. Every mode ends in an Outcome
+// (reports/gate/outcome.h), and what becomes of it is the same for all (deliver.h).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/command.h"
+#include "cli/deliver.h"
+#include "common/error.h"
+#include "common/names.h"
+#include "reports/gate/compare_files.h"
+#include "reports/gate/expected.h"
+
+namespace aneval::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct CompareOptions {
+  std::vector<std::string> results;  // BASE NEW
+  bool no_timing = false;
+  std::string changes;
+  Delivery delivery;
+};
+
+gate::Outcome compare_results(const CompareOptions& o) {
+  for (const std::string& path : o.results)
+    if (!fs::exists(path)) throw input_error(path, "does not exist", "name a folder of results, or a result file");
+  return gate::compare_files({fs::path(o.results[0])}, {fs::path(o.results[1])}, !o.no_timing);
+}
+
+/// A way to compare. To add one: a row here, its options in add_compare(), and a function in a file of its own.
+struct Mode {
+  std::string selector;              // the option that chooses it
+  std::size_t values;                // that it takes
+  std::string called;                // in messages
+  std::vector<std::string> options;  // that mean something in this mode, beside those of all modes
+  gate::Outcome (*run)(const CompareOptions&);
+};
+
+const std::vector<Mode>& modes() {
+  static const std::vector<Mode> table = {
+      {"results", 2, "BASE NEW", {"--no-timing"}, compare_results},
+  };
+  return table;
+}
+
+const std::vector<std::string> kOfAllModes = {"--help", "--changes", "--strict", "--junit", "--markdown", "--out"};
+
+bool given(const CLI::App& command, const std::string& option) { return command.get_option(option)->count() > 0; }
+
+bool holds(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string all_called() {
+  std::vector<std::string> called;
+  for (const Mode& mode : modes()) called.push_back(mode.called);
+  return join(called, ", or ");
+}
+
+/// The one mode that was asked for, with options that belong to it.
+const Mode& chosen_mode(const CLI::App& command) {
+  const Mode* chosen = nullptr;
+  for (const Mode& mode : modes()) {
+    if (!given(command, mode.selector)) continue;
+    if (chosen != nullptr)
+      throw input_error("arguments", fmt::format("{} and {} are two comparisons", chosen->called, mode.called),
+                        "ask for one of them");
+    chosen = &mode;
+  }
+  if (chosen == nullptr) throw input_error("arguments", "nothing to compare", fmt::format("give {}", all_called()));
+  const std::size_t values = command.get_option(chosen->selector)->count();
+  if (values != chosen->values)
+    throw input_error("arguments", fmt::format("{} takes {} values, not {}", chosen->called, chosen->values, values),
+                      "see `aneval compare --help`");
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() == 0 || name == chosen->selector) continue;
+    if (!holds(kOfAllModes, name) && !holds(chosen->options, name))
+      throw input_error(name, fmt::format("means nothing for {}", chosen->called), "leave it out");
+  }
+  return *chosen;
+}
+
+int compare(const CompareOptions& o, const Mode& mode) {
+  check_delivery(o.delivery);
+  const auto changes = o.changes.empty() ? std::vector<gate::ExpectedChange>() : gate::read_expected_changes(o.changes);
+  gate::Outcome outcome = mode.run(o);
+  gate::acknowledge(outcome, changes);
+  return deliver(outcome, o.delivery);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("compare", "regression gate: what changed between two results");
+  auto options = std::make_shared<CompareOptions>();
+  CompareOptions& o = *options;
+  command->add_option("results", o.results, "BASE NEW: two result files, or folders of results (killed runs too)");
+  command->add_flag("--no-timing", o.no_timing, "BASE NEW: judge only what is deterministic");
+  command->add_option("--changes", o.changes,
+                      "CSV with the header name,reason: changes that are meant; a name may end in *, for all that "
+                      "begin so");
+  command->add_flag("--strict", o.delivery.strict, "timings that gate and are inconclusive refuse (exit code 3)");
+  command->add_option("--junit", o.delivery.junit, "write the findings as JUnit XML to this file");
+  command->add_option("--markdown", o.delivery.markdown, "write them as Markdown to this file, - for standard output");
+  command->add_option("--out", o.delivery.out, "folder for gate.csv (all findings, all columns) and gate.md");
+  command->footer(
+      "Counts, sizes and hashes must be equal, fp16 errors hold their contract and their base. Times of two files "
+      "were\n"
+      "taken at different moments: they are advisory.\n"
+      "Exit codes, the first that applies: 2 wrong arguments or input, 3 refused, 5 a deterministic metric got worse,\n"
+      "4 benchmarks missing or failed or nothing compared, 1 slower, 0 none of these.");
+  command->callback([command, options, &action] {
+    const Mode& mode = chosen_mode(*command);
+    action = [options, &mode] { return compare(*options, mode); };
+  });
+}
+
+}  // namespace aneval::cli
