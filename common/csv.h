@@ -31,7 +31,10 @@ using RecordVisitor = FunctionRef<void(const Record&)>;
 ///
 /// 1 M rows take about 0.6 s. There is no function that returns them all: they would be 1 GB, and getting that memory
 /// takes twice as long as reading the file.
-void visit_csv(const std::filesystem::path& file, RecordVisitor visit);
+///
+/// `complete`: a last line without a line feed is left out: somebody is writing it, or a crash cut it.
+enum class LastLine { any, complete };
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit, LastLine last = LastLine::any);
 /// The same from memory; `name` stands for the file in errors.
 void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit);
 

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -229,11 +230,20 @@ void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor 
 
 namespace {
 
-CheckedBytes::Source bytes_of(const Descriptor& in, const std::string& name) {
-  return [&in, &name](char* buffer, std::size_t size) {
-    const ssize_t count = read_retrying(in.get(), buffer, size);
-    if (count < 0)
-      throw input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
+CheckedBytes::Source bytes_of(const Descriptor& in, const std::string& name, LastLine last = LastLine::any) {
+  const auto unreadable = [&name] {
+    return input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
+  };
+  auto left = std::numeric_limits<std::size_t>::max();
+  if (last == LastLine::complete) {
+    const off_t end = end_of_last_line(in.get());
+    if (end < 0) throw unreadable();
+    left = static_cast<std::size_t>(end);
+  }
+  return [&in, unreadable, left](char* buffer, std::size_t size) mutable {
+    const ssize_t count = read_retrying(in.get(), buffer, std::min(size, left));
+    if (count < 0) throw unreadable();
+    left -= static_cast<std::size_t>(count);
     return static_cast<std::size_t>(count);
   };
 }
@@ -246,10 +256,10 @@ Descriptor open_to_read(const std::string& name) {
 
 }  // namespace
 
-void visit_csv(const std::filesystem::path& file, RecordVisitor visit) {
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit, LastLine last) {
   const std::string name = file.string();
   const Descriptor in = open_to_read(name);
-  visit_rows(name, bytes_of(in, name), visit);
+  visit_rows(name, bytes_of(in, name, last), visit);
 }
 
 std::optional<std::string> csv_schema(const std::filesystem::path& file) {
