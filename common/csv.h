@@ -42,4 +42,7 @@ void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor 
 /// column. Error: it cannot be opened.
 std::optional<std::string> csv_schema(const std::filesystem::path& file);
 
+/// The fields of one line of any CSV (RFC 4180, no line breaks inside fields); nothing when its quotes are not right.
+std::optional<std::vector<std::string>> csv_fields(std::string_view line);
+
 }  // namespace aneval

@@ -219,6 +219,31 @@ void visit_rows(std::string_view name, CheckedBytes::Source source, RecordVisito
 
 }  // namespace
 
+std::optional<std::vector<std::string>> csv_fields(std::string_view line) {
+  std::vector<std::string> fields(1);
+  for (std::size_t i = 0; i < line.size();) {
+    if (line[i] == ',') {
+      fields.emplace_back();
+      ++i;
+      continue;
+    }
+    if (line[i] != '"') {
+      const std::size_t end = std::min(line.find(',', i), line.size());
+      fields.back() = line.substr(i, end - i);
+      if (fields.back().find('"') != std::string::npos) return std::nullopt;
+      i = end;
+      continue;
+    }
+    for (++i;; ++i) {
+      if (i >= line.size()) return std::nullopt;
+      if (line[i] == '"' && (++i >= line.size() || line[i] != '"')) break;
+      fields.back() += line[i];
+    }
+    if (i < line.size() && line[i] != ',') return std::nullopt;
+  }
+  return fields;
+}
+
 void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit) {
   const auto source = [rest = text](char* buffer, std::size_t size) mutable {
     const std::size_t count = rest.copy(buffer, size);
