@@ -107,49 +107,45 @@ void check_finished(const Run& run) {
           "append runs that came to their end");
 }
 
-/// ln of every process' median, of the timings that count; then brought to the run's median speed.
-struct Timings {
-  std::vector<const Values*> of;
-  std::map<const Values*, double> ns;
-};
-
-Timings timings_of(const Run& run) {
-  Timings timings;
+/// Times that count, in ns: medians over processes.
+std::map<const Values*, double> times_of(const Run& run) {
+  std::vector<const Values*> times;
   std::vector<std::size_t> controls;
   std::set<std::int64_t> processes;
   for (const auto& [thing, metrics] : run.things) {
     const auto time = metrics.find("time");
     const bool control = thing.phase == "control";
     if (time == metrics.end() || (run.facts && !control && !metrics.contains("benchmark"))) continue;
-    if (control) controls.push_back(timings.of.size());
-    timings.of.push_back(&time->second);
+    if (control) controls.push_back(times.size());
+    times.push_back(&time->second);
     for (const auto& [process, values] : time->second.of_process) processes.insert(process);
   }
-  Processes all;
+  std::vector<std::vector<double>> ns;  // of every process
+  Processes logarithms;                 // and a metric that is always 0: it comes back as minus what is common
   for (const std::int64_t process : processes) {
-    auto& row = all.a.emplace_back(timings.of.size(), std::numeric_limits<double>::quiet_NaN());
-    for (std::size_t i = 0; i < timings.of.size(); ++i) {
-      const auto found = timings.of[i]->of_process.find(process);
-      if (found == timings.of[i]->of_process.end()) continue;
-      const double ns = median(found->second);
-      if (!(ns > 0))
+    auto& own = ns.emplace_back(times.size(), std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      const auto found = times[i]->of_process.find(process);
+      if (found == times[i]->of_process.end()) continue;
+      own[i] = median(found->second);
+      if (!(own[i] > 0))
         throw input_error(fmt::format("run {} process {}", run.context.run_id, process),
-                          fmt::format("{} {} takes {:g} ns", timings.of[i]->row.kernel, timings.of[i]->row.phase, ns),
+                          fmt::format("{} {} takes {:g} ns", times[i]->row.kernel, times[i]->row.phase, own[i]),
                           "times are above zero: measure again");
-      row[i] = std::log(ns);
     }
+    auto& row = logarithms.a.emplace_back();
+    for (const double value : own) row.push_back(std::log(value));
+    row.push_back(0);
   }
-  if (all.a.size() > 1) remove_common_mode(all, controls);
-  for (std::size_t i = 0; i < timings.of.size(); ++i) {
+  if (ns.size() > 1) remove_common_mode(logarithms, controls);
+  std::map<const Values*, double> result;
+  for (std::size_t i = 0; i < times.size(); ++i) {
     std::vector<double> values;
-    for (const auto& row : all.a)
-      if (std::isfinite(row[i])) values.push_back(row[i]);
-    if (values.empty()) continue;
-    // Not through a logarithm and back when there is nothing to bring together.
-    timings.ns[timings.of[i]] =
-        all.a.size() == 1 ? median(timings.of[i]->of_process.begin()->second) : std::exp(median(std::move(values)));
+    for (std::size_t process = 0; process < ns.size(); ++process)
+      if (std::isfinite(ns[process][i])) values.push_back(ns[process][i] * std::exp(logarithms.a[process].back()));
+    if (!values.empty()) result[times[i]] = median(std::move(values));
   }
-  return timings;
+  return result;
 }
 
 /// The row that stands for all of a deterministic metric.
@@ -169,7 +165,7 @@ Record deterministic_row(const Values& values) {
 }
 
 std::string block_of(const Run& run, std::size_t& count) {
-  const Timings timings = timings_of(run);
+  const auto times = times_of(run);
   std::vector<Record> rows;
   if (!run.power.empty()) {
     Record power;
@@ -187,13 +183,13 @@ std::string block_of(const Run& run, std::size_t& count) {
         rows.push_back(deterministic_row(values));
         continue;
       }
-      const auto ns = timings.ns.find(&values);
+      const auto ns = times.find(&values);
       Record row = values.failed.value_or(values.row);
       row.rep.reset();
       row.value.reset();
       if (values.failed)
         rows.push_back(row);
-      else if (ns != timings.ns.end())
+      else if (ns != times.end())
         rows.push_back(fact(row, "time", ns->second));
     }
   }
