@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/compare_history.h"
 #include "cli/deliver.h"
 #include "common/error.h"
 #include "common/names.h"
@@ -19,6 +20,9 @@ namespace fs = std::filesystem;
 struct CompareOptions {
   std::vector<std::string> results;  // BASE NEW
   bool no_timing = false;
+  std::string history;              // --history DIR
+  std::vector<std::string> append;  // RESULTS
+  std::size_t fresh = 4;
   std::string changes;
   Delivery delivery;
 };
@@ -27,6 +31,10 @@ gate::Outcome compare_results(const CompareOptions& o) {
   for (const std::string& path : o.results)
     if (!fs::exists(path)) throw input_error(path, "does not exist", "name a folder of results, or a result file");
   return gate::compare_files({fs::path(o.results[0])}, {fs::path(o.results[1])}, !o.no_timing);
+}
+
+gate::Outcome judge_history(const CompareOptions& o) {
+  return compare_history({o.history, {o.append.begin(), o.append.end()}, o.fresh});
 }
 
 /// A way to compare. To add one: a row here, its options in add_compare(), and a function in a file of its own.
@@ -41,6 +49,7 @@ struct Mode {
 const std::vector<Mode>& modes() {
   static const std::vector<Mode> table = {
       {"results", 2, "BASE NEW", {"--no-timing"}, compare_results},
+      {"--history", 1, "--history DIR", {"--append", "--fresh"}, judge_history},
   };
   return table;
 }
@@ -99,6 +108,12 @@ void add_compare(CLI::App& app, Action& action) {
   CompareOptions& o = *options;
   command->add_option("results", o.results, "BASE NEW: two result files, or folders of results (killed runs too)");
   command->add_flag("--no-timing", o.no_timing, "BASE NEW: judge only what is deterministic");
+  command->add_option("--history", o.history,
+                      "judge the last runs of the history in this folder against those before them; advisory");
+  command->add_option("--append", o.append, "--history: put the runs of these results into it first");
+  command->add_option("--fresh", o.fresh, "--history: the runs that are judged")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 20));
   command->add_option("--changes", o.changes,
                       "CSV with the header name,reason: changes that are meant; a name may end in *, for all that "
                       "begin so");
@@ -109,7 +124,7 @@ void add_compare(CLI::App& app, Action& action) {
   command->footer(
       "Counts, sizes and hashes must be equal, fp16 errors hold their contract and their base. Times of two files "
       "were\n"
-      "taken at different moments: they are advisory.\n"
+      "taken at different moments: they are advisory, and so is all that a history says.\n"
       "Exit codes, the first that applies: 2 wrong arguments or input, 3 refused, 5 a deterministic metric got worse,\n"
       "4 benchmarks missing or failed or nothing compared, 1 slower, 0 none of these.");
   command->callback([command, options, &action] {

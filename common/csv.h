@@ -24,6 +24,10 @@ void write_csv(const std::filesystem::path& file, const std::vector<Record>& rec
 /// Called once per row, with the same record each time: who keeps a row copies it.
 using RecordVisitor = FunctionRef<void(const Record&)>;
 
+/// What becomes of a last line without a line feed. `complete`: it is left out, because somebody is writing it or a
+/// crash cut it.
+enum class LastLine { any, complete };
+
 /// Reads a file row by row. Columns are found by name, in any order; unknown ones are accepted and ignored; lines end
 /// in LF or CRLF. Errors name file and line: a missing or repeated column, another schema, a field that is not a
 /// number, a line break inside quotes, a row with too few or too many fields, a status that does not exist, one other
@@ -31,12 +35,15 @@ using RecordVisitor = FunctionRef<void(const Record&)>;
 ///
 /// 1 M rows take about 0.6 s. There is no function that returns them all: they would be 1 GB, and getting that memory
 /// takes twice as long as reading the file.
-void visit_csv(const std::filesystem::path& file, RecordVisitor visit);
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit, LastLine last = LastLine::any);
 /// The same from memory; `name` stands for the file in errors.
 void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit);
 
 /// What column `schema` says in the first row, whichever schema it is; nothing when the file has no row or no such
 /// column. Error: it cannot be opened.
 std::optional<std::string> csv_schema(const std::filesystem::path& file);
+
+/// The fields of one line of any CSV (RFC 4180, no line breaks inside fields); nothing when its quotes are not right.
+std::optional<std::vector<std::string>> csv_fields(std::string_view line);
 
 }  // namespace aneval

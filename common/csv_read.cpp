@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -218,6 +219,31 @@ void visit_rows(std::string_view name, CheckedBytes::Source source, RecordVisito
 
 }  // namespace
 
+std::optional<std::vector<std::string>> csv_fields(std::string_view line) {
+  std::vector<std::string> fields(1);
+  for (std::size_t i = 0; i < line.size();) {
+    if (line[i] == ',') {
+      fields.emplace_back();
+      ++i;
+      continue;
+    }
+    if (line[i] != '"') {
+      const std::size_t end = std::min(line.find(',', i), line.size());
+      fields.back() = line.substr(i, end - i);
+      if (fields.back().find('"') != std::string::npos) return std::nullopt;
+      i = end;
+      continue;
+    }
+    for (++i;; ++i) {
+      if (i >= line.size()) return std::nullopt;
+      if (line[i] == '"' && (++i >= line.size() || line[i] != '"')) break;
+      fields.back() += line[i];
+    }
+    if (i < line.size() && line[i] != ',') return std::nullopt;
+  }
+  return fields;
+}
+
 void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor visit) {
   const auto source = [rest = text](char* buffer, std::size_t size) mutable {
     const std::size_t count = rest.copy(buffer, size);
@@ -229,11 +255,20 @@ void visit_csv_text(std::string_view text, std::string_view name, RecordVisitor 
 
 namespace {
 
-CheckedBytes::Source bytes_of(const Descriptor& in, const std::string& name) {
-  return [&in, &name](char* buffer, std::size_t size) {
-    const ssize_t count = read_retrying(in.get(), buffer, size);
-    if (count < 0)
-      throw input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
+CheckedBytes::Source bytes_of(const Descriptor& in, const std::string& name, LastLine last = LastLine::any) {
+  const auto unreadable = [&name] {
+    return input_error(name, "cannot read: " + errno_text(), "check that it is a file and the disk is sound");
+  };
+  auto left = std::numeric_limits<std::size_t>::max();
+  if (last == LastLine::complete) {
+    const off_t end = end_of_last_line(in.get());
+    if (end < 0) throw unreadable();
+    left = static_cast<std::size_t>(end);
+  }
+  return [&in, unreadable, left](char* buffer, std::size_t size) mutable {
+    const ssize_t count = read_retrying(in.get(), buffer, std::min(size, left));
+    if (count < 0) throw unreadable();
+    left -= static_cast<std::size_t>(count);
     return static_cast<std::size_t>(count);
   };
 }
@@ -246,10 +281,10 @@ Descriptor open_to_read(const std::string& name) {
 
 }  // namespace
 
-void visit_csv(const std::filesystem::path& file, RecordVisitor visit) {
+void visit_csv(const std::filesystem::path& file, RecordVisitor visit, LastLine last) {
   const std::string name = file.string();
   const Descriptor in = open_to_read(name);
-  visit_rows(name, bytes_of(in, name), visit);
+  visit_rows(name, bytes_of(in, name, last), visit);
 }
 
 std::optional<std::string> csv_schema(const std::filesystem::path& file) {

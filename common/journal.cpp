@@ -29,7 +29,7 @@ std::string read_rest(int descriptor, const std::filesystem::path& file) {
 
 }  // namespace
 
-Journal::Journal(std::filesystem::path file) : file_(std::move(file)) {
+Journal::Journal(std::filesystem::path file, Lines lines) : file_(std::move(file)) {
   const auto unusable = [&](const char* step) {
     return input_error(file_.string(), fmt::format("cannot {}: {}", step, errno_text()),
                        "check that the folder exists and that it and the file are writable");
@@ -43,15 +43,18 @@ Journal::Journal(std::filesystem::path file) : file_(std::move(file)) {
     throw refusal(file_.string(), errno == EWOULDBLOCK ? "in use by another process" : "cannot lock: " + errno_text(),
                   "wait for it to end, or choose another file");
 
-  std::string content = read_rest(descriptor.get(), file_);
-  const std::size_t complete = content.find_last_of('\n') + 1;  // npos + 1 is 0: no complete line
-  if (complete != content.size()) {
-    if (::ftruncate(descriptor.get(), static_cast<off_t>(complete)) != 0 || ::fsync(descriptor.get()) != 0)
+  const off_t complete = end_of_last_line(descriptor.get());
+  if (complete < 0 || ::fstat(descriptor.get(), &info) != 0) throw unusable("read");  // its size under the lock
+  if (complete != info.st_size) {
+    if (::ftruncate(descriptor.get(), complete) != 0 || ::fsync(descriptor.get()) != 0)
       throw unusable("cut off the broken last line");
     repaired_ = true;
   }
-  if (complete > 0) lines_ = split(std::string_view(content).substr(0, complete - 1), '\n');
-  if (complete == 1) lines_ = {""};  // split sees no part in an empty text
+  if (lines == Lines::kept && complete > 0) {
+    const std::string content = read_rest(descriptor.get(), file_);
+    lines_ = split(std::string_view(content).substr(0, content.size() - 1), '\n');
+    if (content.size() == 1) lines_ = {""};  // split sees no part in an empty text
+  }
   // A new file must not vanish with its lines.
   if (!sync_folder(file_.has_parent_path() ? file_.parent_path() : ".")) throw unusable("flush the folder of");
   descriptor_ = descriptor.release();

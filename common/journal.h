@@ -11,14 +11,17 @@ namespace aneval {
 
 class Journal {
  public:
+  /// Who only appends to a long file need not have its lines in memory.
+  enum class Lines { kept, left };
+
   /// Opens or creates the file and locks it. A last line without its line feed is the trace of a crash: it is cut off,
   /// and repaired() tells. Errors: locked by another process, not writable.
-  explicit Journal(std::filesystem::path file);
+  explicit Journal(std::filesystem::path file, Lines lines = Lines::kept);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  /// The complete lines the file had when it was opened.
+  /// The complete lines the file had when it was opened; none when they were left there.
   const std::vector<std::string>& lines() const { return lines_; }
   bool repaired() const { return repaired_; }
   /// One line without a line feed in it. Written with one write() and fsynced.

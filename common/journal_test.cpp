@@ -36,6 +36,20 @@ TEST(Journal, LinesComeBackInOrder) {
   EXPECT_EQ(read_text_file(file), "one\n\nthree\nfour\n");
 }
 
+TEST(Journal, LongFilesAreRepairedWithoutReadingTheirLines) {
+  const TemporaryFolder folder;
+  const auto file = folder / "journal";
+  // The broken line is longer than the blocks in which its beginning is looked for.
+  for (const std::size_t broken : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 16, std::size_t{200'000}}) {
+    write_file(file, "one\ntwo\n" + std::string(broken, 'x'));
+    Journal journal(file, Journal::Lines::left);
+    EXPECT_EQ(journal.repaired(), broken > 0);
+    EXPECT_THAT(journal.lines(), IsEmpty());
+    journal.append("three");
+    EXPECT_EQ(read_text_file(file), "one\ntwo\nthree\n") << broken;
+  }
+}
+
 TEST(Journal, SeveralLinesInOneWriteAndANewStart) {
   const TemporaryFolder folder;
   const auto file = folder / "journal";

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <string_view>
 #include <system_error>
 
 namespace aneval {
@@ -53,6 +54,21 @@ bool write_fully(int descriptor, const void* data, std::size_t bytes) {
     bytes -= static_cast<std::size_t>(count);
   }
   return true;
+}
+
+off_t end_of_last_line(int descriptor) {
+  off_t end = ::lseek(descriptor, 0, SEEK_END);
+  if (end < 0 || ::lseek(descriptor, 0, SEEK_SET) < 0) return -1;
+  for (char block[1 << 16]; end > 0;) {
+    const auto size = std::min<off_t>(end, sizeof block);
+    const ssize_t count = ::pread(descriptor, block, static_cast<std::size_t>(size), end - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count != size) return -1;
+    const auto feed = std::string_view(block, static_cast<std::size_t>(count)).find_last_of('\n');
+    if (feed != std::string_view::npos) return end - size + static_cast<off_t>(feed) + 1;
+    end -= size;
+  }
+  return 0;
 }
 
 bool sync_folder(const std::filesystem::path& folder) {

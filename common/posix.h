@@ -38,6 +38,8 @@ int open_retrying(const char* file, int flags, mode_t mode = 0);
 ssize_t read_retrying(int descriptor, void* buffer, std::size_t bytes);
 /// Writes everything; false with errno when that fails.
 bool write_fully(int descriptor, const void* data, std::size_t bytes);
+/// Size of a file up to its last line feed, 0 without one, -1 with errno. The offset is at the beginning afterwards.
+off_t end_of_last_line(int descriptor);
 /// Puts a folder's entries (creations, renames) on the disk. File systems that cannot do that count as done.
 bool sync_folder(const std::filesystem::path& folder);
 

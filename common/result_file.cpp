@@ -26,12 +26,6 @@ bool is_appendable(const fs::path& file) {
   return file != "-" && (!fs::exists(status) || fs::is_regular_file(status));
 }
 
-/// The text up to its last line feed.
-std::string complete_lines(std::string text) {
-  text.resize(text.find_last_of('\n') + 1);  // npos + 1 is 0
-  return text;
-}
-
 }  // namespace
 
 void check_result_file(const fs::path& file) {
@@ -118,8 +112,7 @@ void ResultFile::close(const std::string& interrupted) {
 }
 
 void visit_results(const fs::path& file, RecordVisitor visit) {
-  if (!is_partial(file)) return visit_csv(file, visit);
-  visit_csv_text(complete_lines(read_text_file(file)), file.string(), visit);
+  visit_csv(file, visit, is_partial(file) ? LastLine::complete : LastLine::any);
 }
 
 }  // namespace aneval

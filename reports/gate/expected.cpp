@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
+#include "common/csv.h"
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
@@ -15,32 +15,6 @@ namespace {
 constexpr std::uintmax_t kMostBytes = 1 << 20;
 constexpr const char* kRemedy =
     "the file is CSV: its first line is name,reason, each other one a name and why it may change";
-
-/// Fields of a line, RFC 4180 without line breaks; nothing when its quotes are not right.
-std::optional<std::vector<std::string>> fields_of(std::string_view line) {
-  std::vector<std::string> fields(1);
-  for (std::size_t i = 0; i < line.size();) {
-    if (line[i] == ',') {
-      fields.emplace_back();
-      ++i;
-      continue;
-    }
-    if (line[i] != '"') {
-      const std::size_t end = std::min(line.find(',', i), line.size());
-      fields.back() = line.substr(i, end - i);
-      if (fields.back().find('"') != std::string::npos) return std::nullopt;
-      i = end;
-      continue;
-    }
-    for (++i;; ++i) {
-      if (i >= line.size()) return std::nullopt;
-      if (line[i] == '"' && (++i >= line.size() || line[i] != '"')) break;
-      fields.back() += line[i];
-    }
-    if (i < line.size() && line[i] != ',') return std::nullopt;
-  }
-  return fields;
-}
 
 bool names(const ExpectedChange& change, const std::string& name) {
   if (name.empty()) return false;
@@ -64,7 +38,7 @@ std::vector<ExpectedChange> expected_changes_of(std::string_view text, std::stri
       continue;
     }
     if (line.empty()) continue;
-    const auto fields = fields_of(line);
+    const auto fields = csv_fields(line);
     if (!fields) throw error("a quote is not closed, or stands inside a field");
     if (fields->size() != 2) throw error(fmt::format("{} fields", fields->size()));
     ExpectedChange change{fields->at(0), fields->at(1)};

@@ -133,15 +133,16 @@ double normal_upper(double p) {
   return low;
 }
 
-/// Standard deviation of the shift of n against n values, by ranks.
-double shift_sd(double spread, std::size_t n) {
-  return spread * std::sqrt(2.0 / static_cast<double>(n) * std::numbers::pi / 3);
+/// Standard deviation of the shift of n against m values, by ranks.
+double shift_sd(double spread, std::size_t n, std::size_t m) {
+  return spread * std::sqrt((1.0 / static_cast<double>(n) + 1.0 / static_cast<double>(m)) * std::numbers::pi / 3);
 }
 
 /// Logarithmic shift found at this level with kPower.
-double found(double spread, double tolerance, std::size_t n, double level, RankSum& ranks, const Thresholds& t) {
-  if (n == 0 || ranks.upper_tail(n, n, n * n) > level) return std::numeric_limits<double>::infinity();
-  const double sd = shift_sd(spread, n), power = normal_upper(1 - kPower);
+double found(double spread, double tolerance, std::size_t n, std::size_t m, double level, RankSum& ranks,
+             const Thresholds& t) {
+  if (n == 0 || m == 0 || ranks.upper_tail(n, m, n * m) > level) return std::numeric_limits<double>::infinity();
+  const double sd = shift_sd(spread, n, m), power = normal_upper(1 - kPower);
   return std::max(std::log1p(t.least_shift) + (normal_upper(level) + power) * sd, std::log1p(tolerance) + power * sd);
 }
 
@@ -230,17 +231,22 @@ Confirmed single_stage(Processes processes, const Metrics& metrics, RankSum& ran
 
 double detectable_change(double spread, double tolerance, std::size_t blocks, std::size_t confirm_blocks,
                          std::size_t suspects, RankSum& ranks, const Thresholds& t) {
-  const double power = normal_upper(1 - kPower), sd = shift_sd(spread, blocks);
+  const double power = normal_upper(1 - kPower), sd = shift_sd(spread, blocks, blocks);
   const double suspected =
       std::max((normal_upper(t.suspect_p) + power) * sd, std::log1p(tolerance * t.suspect_share) + power * sd);
   const double level = t.alpha / static_cast<double>(std::max<std::size_t>(suspects, 1));
-  return std::expm1(std::max(suspected, found(spread, tolerance, confirm_blocks, level, ranks, t)));
+  return std::expm1(std::max(suspected, found(spread, tolerance, confirm_blocks, confirm_blocks, level, ranks, t)));
 }
 
 double detectable_change(double spread, double tolerance, std::size_t processes, std::size_t metrics, RankSum& ranks,
                          const Thresholds& t) {
   const double level = t.fdr / static_cast<double>(std::max<std::size_t>(metrics, 1));
-  return std::expm1(found(spread, tolerance, processes, level, ranks, t));
+  return std::expm1(found(spread, tolerance, processes, processes, level, ranks, t));
+}
+
+double detectable_change_at(double level, double spread, double tolerance, std::size_t fresh, std::size_t base,
+                            RankSum& ranks, const Thresholds& t) {
+  return std::expm1(found(spread, tolerance, fresh, base, level, ranks, t));
 }
 
 }  // namespace aneval::gate

@@ -79,4 +79,8 @@ double detectable_change(double spread, double tolerance, std::size_t blocks, st
 double detectable_change(double spread, double tolerance, std::size_t processes, std::size_t metrics, RankSum& ranks,
                          const Thresholds& t);
 
+/// The same of `fresh` values against `base` ones, at this level of significance.
+double detectable_change_at(double level, double spread, double tolerance, std::size_t fresh, std::size_t base,
+                            RankSum& ranks, const Thresholds& t);
+
 }  // namespace aneval::gate

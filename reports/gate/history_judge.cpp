@@ -1,0 +1,386 @@
+#include "reports/gate/history_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "common/names.h"
+#include "common/statistics.h"
+#include "reports/format.h"
+#include "reports/gate/paired.h"
+#include "reports/gate/rules.h"
+
+namespace aneval::gate {
+namespace {
+
+using reports::SeriesKey;
+
+/// A change can be a few runs from where it is found: an acknowledged commit may be that far from it.
+constexpr std::size_t kNearRuns = 3;
+
+bool is_timing(const SeriesKey& key) {
+  return key.metric == "time" && key.phase != "control" && key.phase != "validate" &&
+         !key.phase.starts_with("self_test");
+}
+
+std::string level_text(const HistorySeries& series, double value) {
+  return series.unit == "ns" ? reports::time_text(value) : number_text(value);
+}
+
+/// "a1..b2 (time): 1.20 ms -> 1.31 ms (+9.2 %)".
+std::string change_text(const HistorySeries& series, const ChangePoint& change) {
+  const bool texts = !change.before_text.empty() || !change.after_text.empty();
+  std::string said = fmt::format("{}..{} ({}): ", change.from_commit, change.to_commit, change.time_utc);
+  said += texts ? fmt::format("{} -> {}", change.before_text, change.after_text)
+                : fmt::format("{} -> {}", level_text(series, change.before), level_text(series, change.after));
+  if (!texts && change.before != 0) said += fmt::format(" ({:+.1f} %)", 100 * (change.after / change.before - 1));
+  return change.acknowledged.empty() ? said : fmt::format("{}, acknowledged: {}", said, change.acknowledged);
+}
+
+/// Judges the metrics of one lane; times wait for those of all lanes.
+class LaneJudge {
+ public:
+  LaneJudge(const History& history, std::size_t lane, const LaneControls& controls,
+            const std::vector<Acknowledgement>& acknowledged, std::vector<bool>& used, const HistoryOptions& options)
+      : lane_(history.lanes[lane]),
+        number_(lane),
+        controls_(controls),
+        acknowledged_(acknowledged),
+        used_(used),
+        options_(options) {
+    for (std::size_t i = 0; i < lane_.series.size(); ++i) {
+      const HistorySeries& series = lane_.series[i];
+      if (series.points.empty()) continue;
+      const auto [at, added] = newest_.try_emplace(series.key, i);
+      if (!added && lane_.series[at->second].points.back().run < series.points.back().run) at->second = i;
+    }
+  }
+
+  /// Times that are to be tested together with those of other lanes: places in `judged`.
+  void judge(RankSum& ranks, std::vector<SeriesJudgement>& judged, std::vector<FreshRuns>& tests,
+             std::vector<std::size_t>& places) {
+    for (const auto& [key, place] : newest_) {
+      const HistorySeries& series = lane_.series[place];
+      const Rule* rule = find_rule(key.metric);
+      if (!is_timing(key) && rule == nullptr) continue;
+      if (key.phase == "control") continue;
+      SeriesJudgement judgement;
+      judgement.lane = number_;
+      judgement.series = place;
+      Finding& f = judgement.finding;
+      f.key = key;
+      f.kind = rule ? rule->kind : Kind::timing;
+      f.benchmark = series.benchmark;
+      f.unit = series.unit;
+      f.gating = false;
+      say_version(series, f);
+      if (rule) {
+        judge_exactly(*rule, series, judgement);
+      } else {
+        tests.push_back(test(ranks, series, judgement));
+        places.push_back(judged.size());
+      }
+      judge_absence(series, f);
+      judged.push_back(std::move(judgement));
+    }
+  }
+
+  std::size_t without_controls() const { return without_controls_; }
+  std::size_t too_near() const { return too_near_; }
+
+ private:
+  /// The last `window` points.
+  std::vector<Point> window(const HistorySeries& series) const {
+    const std::size_t count = std::min(series.points.size(), options_.window);
+    return {series.points.end() - static_cast<std::ptrdiff_t>(count), series.points.end()};
+  }
+
+  void say_version(const HistorySeries& series, Finding& f) const {
+    for (const HistorySeries& other : lane_.series)
+      if (&other != &series && other.version != series.version && other.key == series.key && !other.points.empty())
+        add_note(f, fmt::format("a new series since version {} of its benchmark at {}", series.version,
+                                lane_.runs[series.points.front().run].commit));
+  }
+
+  static void add_note(Finding& f, const std::string& note) {
+    if (!f.note.empty()) f.note += "; ";
+    f.note += note;
+  }
+
+  /// Runs that the lane got since the metric's last point.
+  void judge_absence(const HistorySeries& series, Finding& f) const {
+    const Point& last = series.points.back();
+    if (last.run + 1 + 2 * options_.fresh <= lane_.runs.size()) {
+      f.verdict = Verdict::removed;
+      add_note(f, fmt::format("in none of the last {} runs", lane_.runs.size() - last.run - 1));
+    } else if (last.status != Status::ok && !last.value && series.texts[last.text].empty()) {
+      f.verdict = Verdict::error;
+      add_note(f, fmt::format("{} in run {}", status_name(last.status), lane_.runs[last.run].id));
+    }
+  }
+
+  ChangePoint change_at(const Finding& f, std::size_t before, std::size_t run) const {
+    ChangePoint change;
+    change.run = run;
+    change.from_commit = lane_.runs[before].commit;
+    change.to_commit = lane_.runs[run].commit;
+    change.time_utc = lane_.runs[run].time_utc;
+    change.acknowledged = acknowledgement(f, run > kNearRuns ? run - kNearRuns : 0, run + kNearRuns);
+    return change;
+  }
+
+  /// Why a change between these runs was accepted; empty when it was not.
+  std::string acknowledgement(const Finding& f, std::size_t first, std::size_t last) const {
+    const std::string name = f.name();
+    for (std::size_t i = 0; i < acknowledged_.size(); ++i) {
+      if (!acknowledged_[i].names(name, f.benchmark)) continue;
+      for (std::size_t run = first; run <= last && run < lane_.runs.size(); ++run)
+        if (acknowledged_[i].is_of(lane_.runs[run].commit)) {
+          used_[i] = true;
+          return acknowledged_[i].reason;
+        }
+    }
+    return {};
+  }
+
+  void say_changes(const HistorySeries& series, SeriesJudgement& judgement) const {
+    for (const ChangePoint& change : judgement.changes)
+      add_note(judgement.finding, "level changed in " + change_text(series, change));
+  }
+
+  FreshRuns test(RankSum& ranks, const HistorySeries& series, SeriesJudgement& judgement) {
+    std::vector<Point> points = window(series);
+    std::erase_if(points, [](const Point& p) { return !p.value; });
+    const bool controlled =
+        std::all_of(points.begin(), points.end(), [&](const Point& p) { return controls_.above[p.run].has_value(); });
+    without_controls_ += !controlled;
+    const auto value = [&](const Point& p) {
+      return std::log(*p.value) - (controlled ? *controls_.above[p.run] : 0.0);
+    };
+    // From the last run backwards: fresh ones are far enough from each other.
+    std::vector<double> fresh, before;
+    std::vector<std::size_t> runs;
+    std::size_t at = points.size(), last = 0, near = 0;
+    while (at > 0 && fresh.size() < options_.fresh) {
+      const Point& p = points[--at];
+      const std::int64_t apart = std::abs(lane_.runs[last].seconds - lane_.runs[p.run].seconds);
+      if (!fresh.empty() && apart < options_.apart_seconds) {
+        ++near;
+        continue;
+      }
+      fresh.push_back(value(p));
+      last = p.run;
+    }
+    too_near_ = std::max(too_near_, near);
+    for (std::size_t i = 0; i < at; ++i) {
+      before.push_back(value(points[i]));
+      runs.push_back(points[i].run);
+    }
+    std::reverse(fresh.begin(), fresh.end());
+    FreshRuns result = compare_fresh(before, fresh, ranks, options_);
+    Finding& f = judgement.finding;
+    for (std::size_t i = 1; i < result.begins.size(); ++i) {
+      const std::size_t begin = result.begins[i - 1], middle = result.begins[i];
+      const std::size_t end = i + 1 < result.begins.size() ? result.begins[i + 1] : before.size();
+      const auto level = [&](std::size_t a, std::size_t b) {
+        return std::exp(
+            median({before.begin() + static_cast<std::ptrdiff_t>(a), before.begin() + static_cast<std::ptrdiff_t>(b)}));
+      };
+      ChangePoint change = change_at(f, runs[middle - 1], runs[middle]);
+      change.before = level(begin, middle);
+      change.after = level(middle, end);
+      judgement.changes.push_back(std::move(change));
+    }
+    judgement.baseline = result.baseline;
+    judgement.fresh = result.fresh;
+    if (result.baseline > 0) f.base = std::exp(result.middle);
+    if (!fresh.empty()) f.now = std::exp(median(fresh));
+    f.tolerance = std::max(options_.least_change, timing_tolerance(f.key.phase, f.base.value_or(f.now.value_or(0))));
+    if (fresh.size() < options_.fresh)
+      add_note(f, fmt::format("{} of {} fresh runs", fresh.size(), options_.fresh));
+    else if (result.baseline < options_.least_baseline)
+      add_note(f, fmt::format("{} runs of a baseline, {} are needed", result.baseline, options_.least_baseline));
+    if (at < points.size())
+      if (const std::string why = acknowledgement(f, points[at].run, lane_.runs.size()); !why.empty())
+        add_note(f, "acknowledged: " + why);
+    say_changes(series, judgement);
+    return result;
+  }
+
+  std::optional<double> scale_of(const Rule& rule, SeriesKey key, std::uint32_t run) const {
+    if (rule.scale.empty()) return 1.0;
+    key.metric = rule.scale;
+    const auto found = newest_.find(key);
+    if (found == newest_.end()) return std::nullopt;
+    const auto& points = lane_.series[found->second].points;
+    const auto point =
+        std::lower_bound(points.begin(), points.end(), run, [](const Point& p, std::uint32_t r) { return p.run < r; });
+    return point == points.end() || point->run != run ? std::nullopt : point->value;
+  }
+
+  /// Whether `to` is worse than `from` by more than the rule allows; of exact metrics at all.
+  bool is_worse(const Rule& rule, const SeriesKey& key, std::uint32_t run, double from, double to) const {
+    if (rule.better == Better::same) return from != to;
+    const bool higher = rule.better == Better::higher;
+    if (rule.kind != Kind::tolerance) return higher ? to < from : to > from;
+    const double slack = rule.absolute * scale_of(rule, key, run).value_or(0.0);
+    return higher ? to < from - slack : to > from * (1 + rule.relative) + slack;
+  }
+
+  void judge_exactly(const Rule& rule, const HistorySeries& series, SeriesJudgement& judgement) const {
+    Finding& f = judgement.finding;
+    f.verdict = Verdict::unchanged;
+    f.tolerance = rule.relative;
+    const Point* level = nullptr;
+    const Point* last = nullptr;
+    const std::vector<Point> points = window(series);
+    const std::size_t fresh_from = points.size() > options_.fresh ? points.size() - options_.fresh : 0;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const Point& p = points[i];
+      if (!p.value && p.text == 0) continue;  // failed, or not the same twice in one run
+      if (level == nullptr || last == nullptr) {
+        level = last = &p;
+        continue;
+      }
+      const bool numbers = p.value && level->value;
+      const bool worse = numbers && is_worse(rule, f.key, p.run, *level->value, *p.value);
+      const bool better = numbers && is_worse(rule, f.key, p.run, *p.value, *level->value);
+      if (worse || better || p.text != level->text || p.value.has_value() != level->value.has_value()) {
+        ChangePoint change = change_at(f, last->run, p.run);
+        change.before = level->value.value_or(0);
+        change.after = p.value.value_or(0);
+        change.before_text = series.texts[level->text];
+        change.after_text = series.texts[p.text];
+        judgement.changes.push_back(std::move(change));
+        if (i >= fresh_from)
+          f.verdict = rule.better == Better::same ? Verdict::not_comparable
+                      : better                    ? Verdict::improved
+                                                  : Verdict::regressed;
+        f.base = level->value;
+        f.base_text = series.texts[level->text];
+        level = &p;
+      }
+      last = &p;
+    }
+    judgement.fresh = points.size() - fresh_from;
+    judgement.baseline = fresh_from;
+    if (last != nullptr) {
+      f.now = last->value;
+      f.now_text = series.texts[last->text];
+      if (f.verdict == Verdict::unchanged) f.base = f.now, f.base_text = f.now_text;
+      if (f.base && f.now && *f.base != 0) f.change = *f.now / *f.base - 1;
+    }
+    say_changes(series, judgement);
+  }
+
+  const Lane& lane_;
+  std::size_t number_;
+  const LaneControls& controls_;
+  const std::vector<Acknowledgement>& acknowledged_;
+  std::vector<bool>& used_;
+  const HistoryOptions& options_;
+  std::map<SeriesKey, std::size_t> newest_;  // version of each metric
+  std::size_t without_controls_ = 0, too_near_ = 0;
+};
+
+/// A lane is over when the machine went on measuring the same backend under other conditions.
+std::vector<bool> current_lanes(const History& history, const HistoryOptions& options) {
+  std::vector<bool> current;
+  for (const Lane& lane : history.lanes) {
+    std::size_t later = 0;
+    for (const Lane& other : history.lanes)
+      if (&other != &lane && other.file == lane.file && other.conditions.machine == lane.conditions.machine &&
+          other.conditions.chip == lane.conditions.chip && other.conditions.backend == lane.conditions.backend &&
+          other.conditions.profile == lane.conditions.profile && !lane.runs.empty())
+        later +=
+            static_cast<std::size_t>(std::count_if(other.runs.begin(), other.runs.end(), [&](const HistoryRun& run) {
+              return run.order > lane.runs.back().order;
+            }));
+    current.push_back(!lane.runs.empty() && later < 2 * options.fresh);
+  }
+  return current;
+}
+
+}  // namespace
+
+LaneControls controls_of(const Lane& lane) {
+  LaneControls result;
+  result.above.resize(lane.runs.size());
+  std::vector<const HistorySeries*> controls;
+  for (const HistorySeries& series : lane.series)
+    if (series.key.phase == "control" && series.key.metric == "time" && !series.points.empty())
+      controls.push_back(&series);
+  result.controls = controls.size();
+  if (controls.empty()) return result;
+  // A metric that is always 0 comes back as minus what is common to the run.
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  std::vector<std::vector<double>> all(lane.runs.size(), std::vector<double>(controls.size() + 1, none));
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < controls.size(); ++i) {
+    places.push_back(i);
+    for (const Point& p : controls[i]->points)
+      if (p.value) all[p.run][i] = std::log(*p.value);
+  }
+  Processes runs;
+  std::vector<std::size_t> numbers;
+  for (std::size_t run = 0; run < all.size(); ++run) {
+    if (std::none_of(all[run].begin(), all[run].end(), [](double v) { return std::isfinite(v); })) continue;
+    all[run].back() = 0;
+    numbers.push_back(run);
+    runs.a.push_back(std::move(all[run]));
+  }
+  remove_common_mode(runs, places);
+  for (std::size_t i = 0; i < numbers.size(); ++i) result.above[numbers[i]] = -runs.a[i].back();
+  return result;
+}
+
+HistoryJudgement judge_history(const History& history, const std::vector<Acknowledgement>& acknowledged,
+                               const HistoryOptions& options) {
+  HistoryJudgement judgement;
+  judgement.current = current_lanes(history, options);
+  std::vector<bool> used(acknowledged.size(), false);
+  std::vector<FreshRuns> tests;
+  std::vector<std::size_t> places;
+  RankSum ranks;
+  for (std::size_t i = 0; i < history.lanes.size(); ++i) {
+    judgement.controls.push_back(controls_of(history.lanes[i]));
+    if (!judgement.current[i]) continue;
+    LaneJudge lane(history, i, judgement.controls.back(), acknowledged, used, options);
+    lane.judge(ranks, judgement.series, tests, places);
+    const std::string name = history.lanes[i].conditions.text();
+    if (lane.without_controls() > 0)
+      judgement.warnings.push_back(
+          fmt::format("{}: {} timings have runs without controls: a slower machine looks like a slower build", name,
+                      lane.without_controls()));
+    if (lane.too_near() > 0)
+      judgement.warnings.push_back(
+          fmt::format("{}: {} of the last runs are less than {} minutes from the next: they are not fresh", name,
+                      lane.too_near(), options.apart_seconds / 60));
+  }
+  std::vector<double> tolerances;
+  for (const std::size_t place : places) tolerances.push_back(judgement.series[place].finding.tolerance);
+  const std::vector<Verdict> verdicts = fresh_verdicts(tests, tolerances, options);
+  const auto tested = static_cast<std::size_t>(
+      std::count_if(tests.begin(), tests.end(), [](const FreshRuns& t) { return t.shift.has_value(); }));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    Finding& f = judgement.series[places[i]].finding;
+    if (f.verdict != Verdict::removed && f.verdict != Verdict::error) f.verdict = verdicts[i];
+    if (!tests[i].shift) continue;
+    f.change = std::expm1(tests[i].shift->estimate);
+    f.low = std::expm1(tests[i].shift->low);
+    f.high = std::expm1(tests[i].shift->high);
+    f.p = f.verdict == Verdict::improved ? tests[i].p_faster : tests[i].p_slower;
+    f.detectable = detectable_change(tests[i], f.tolerance, tested, ranks, options);
+  }
+  for (std::size_t i = 0; i < acknowledged.size(); ++i)
+    if (!used[i])
+      judgement.warnings.push_back(fmt::format("{}: '{}' did not change at {}: correct or remove the entry",
+                                               kAcknowledgedFile, acknowledged[i].name, acknowledged[i].commit));
+  return judgement;
+}
+
+}  // namespace aneval::gate
