@@ -41,7 +41,7 @@ std::vector<std::vector<std::string>> shards(const std::vector<std::string>& nam
     const std::int64_t own = own_programs(parts, repetitions);
     const auto [what, shared] = shared_programs(parts);
     const std::int64_t more = own + (compiled.contains(what) ? 0 : shared);
-    if (groups.empty() || (most > 0 && programs > 0 && programs + more > most)) {
+    if (groups.empty() || (most > 0 && more > 0 && programs > 0 && programs + more > most)) {
       groups.emplace_back();
       compiled.clear();
       programs = own + shared;
