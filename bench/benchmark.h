@@ -58,6 +58,7 @@ struct Subject {
 struct Benchmark {
   std::string name;                         // "sdpaFwd/eval/Qwen3-0.6B"
   Record row;                               // model, seq, kernel, variant, case_text, item, phase
+  std::int64_t version = 1;                 // raise it when what is timed changes; the gate then says NOT_COMPARABLE
   bool on_device = true;                    // its numbers carry the backend's name on the console
   std::int64_t iterations = 0;              // of one repetition; 0: Google Benchmark chooses by --benchmark_min_time
   std::optional<Yardstick> yardstick = {};  // then iterations are kRatioPairs unless given

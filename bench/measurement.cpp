@@ -132,13 +132,15 @@ void Measurement::fail(const Error& error) {
 std::vector<Record> Measurement::finish(std::size_t repetitions, const RunContext& run) {
   Record base = benchmark_.row;
   base.run = run;
+  Record about = fact(base, "benchmark", static_cast<double>(benchmark_.version));
+  about.text = benchmark_.name;
   if (failed()) {
     Record row = fact(base, "time", 0.0);
     row.value.reset();
     row.status = status_;
     row.reason = reason_;
     subject_.reset();
-    return {row};
+    return {row, about};
   }
   if (repetitions == 0 || repetitions > series_.size()) throw std::logic_error("a benchmark without a series");
 
@@ -157,6 +159,7 @@ std::vector<Record> Measurement::finish(std::size_t repetitions, const RunContex
   }
   const double middle = median(all);
   const Work& work = subject_->work;
+  rows.push_back(std::move(about));
   rows.push_back(fact(base, "cpu_time", cpu_ns / iterations));
   if (work.region_bytes > 0) rows.push_back(fact(base, "bytes", work.region_bytes));
   if (work.moved_bytes > 0 && middle > 0) rows.push_back(fact(base, "gb_per_s", work.moved_bytes / middle));

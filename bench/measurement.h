@@ -45,7 +45,8 @@ class Measurement {
   const std::string& reason() const { return reason_; }
 
   /// Rows from the last `repetitions` series (the ones before were Google Benchmark's search for a number of
-  /// iterations), or the single row of a failure. Run columns are filled in. Frees the subject.
+  /// iterations), or the row of a failure; and what benchmark they are of. Run columns are filled in. Frees the
+  /// subject.
   std::vector<Record> finish(std::size_t repetitions, const RunContext& run);
 
  private:

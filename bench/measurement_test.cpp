@@ -143,6 +143,7 @@ TEST_F(MeasurementTest, RowsHaveSamplesWorkAndCounts) {
   EXPECT_THAT(values(rows, "gb_per_s"), testing::ElementsAre(300 / middle));
   EXPECT_THAT(values(rows, "tflops"), testing::ElementsAre(4000 / middle / 1e3));
   EXPECT_THAT(values(rows, "compile_count"), testing::ElementsAre(0));
+  EXPECT_THAT(values(rows, "benchmark"), testing::ElementsAre(1));
   std::int64_t rep = 0;
   for (const Record& row : rows) {
     EXPECT_EQ(row.run.run_id, "r");
@@ -212,7 +213,9 @@ TEST_F(MeasurementTest, AFailureIsARowWithItsReason) {
   measurement.begin_series();
   measurement.fail(Error(ExitCode::check_failed, "output", "differs", "look"));
   const auto rows = measurement.finish(1, {});
-  ASSERT_EQ(rows.size(), 1U);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[1].metric, "benchmark");  // whoever compares builds knows what failed
+  EXPECT_EQ(rows[1].text, "thing/eval");
   EXPECT_EQ(rows[0].metric, "time");
   EXPECT_FALSE(rows[0].value);
   EXPECT_EQ(rows[0].status, Status::wrong_result);

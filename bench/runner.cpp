@@ -1,11 +1,13 @@
 #include "bench/runner.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
 
 #include "bench/measurement.h"
 #include "common/error.h"
+#include "common/random.h"
 #include "common/statistics.h"
 
 namespace aneval::bench {
@@ -129,13 +131,20 @@ std::vector<const Benchmark*> choose(const std::vector<Benchmark>& benchmarks) {
   return chosen;
 }
 
+/// Each name draws its place: what another build has besides moves none of the others against each other.
+void shuffle(std::vector<const Benchmark*>& benchmarks, std::uint64_t seed) {
+  const auto place = [&](const Benchmark* benchmark) { return Random(seed, benchmark->name).bits(); };
+  std::ranges::sort(benchmarks, {}, [&](const Benchmark* b) { return std::pair(place(b), b->name); });
+}
+
 }  // namespace
 
 RunnerOutcome run_benchmarks(const std::vector<Benchmark>& benchmarks, const GoogleFlags& flags,
                              const RunnerOptions& options) {
   benchmark::SetDefaultTimeUnit(benchmark::kMicrosecond);
   flags.initialize();
-  const auto chosen = choose(benchmarks);
+  auto chosen = choose(benchmarks);
+  if (options.order_seed) shuffle(chosen, *options.order_seed);
   RunnerOptions planned = options;
   planned.results.planned = static_cast<std::int64_t>(chosen.size());
   ResultFile results(planned.results);

@@ -23,6 +23,7 @@ struct RunnerOptions {
   std::function<std::vector<Record>()> closing = {};  // the last rows: what the machine is like by then
   std::function<void()> before_device = {};           // before a benchmark of the device is prepared: throws Error when
                                                       // there is nothing to time
+  std::optional<std::uint64_t> order_seed = {};       // then in an order that this seed shuffles
   std::function<int()> interrupted;                   // 0, or the signal that ends the run early; may be null
 };
 
@@ -32,7 +33,8 @@ struct RunnerOutcome {
   std::vector<std::string> failures;  // "NAME: reason"
 };
 
-/// Benchmarks whose name the filter chooses, in their order (Google Benchmark may interleave them at random). A
+/// Benchmarks whose name the filter chooses, in their order or a shuffled one, in which the common benchmarks of two
+/// builds follow each other alike, whatever else each of them has (Google Benchmark may interleave them at random). A
 /// benchmark that throws becomes a row with its status and reason; the others go on. Errors: no name is chosen.
 RunnerOutcome run_benchmarks(const std::vector<Benchmark>& benchmarks, const GoogleFlags& flags,
                              const RunnerOptions& options);

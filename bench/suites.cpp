@@ -36,11 +36,11 @@ std::vector<Benchmark> all_benchmarks(const SuiteOptions& options) {
     std::vector<Benchmark> (*make)(const SuiteOptions&);
     enum { kernels, layers, training, others } of;
   };
-  constexpr Suite kSuites[] = {{kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels},
-                               {layer_suite, Suite::layers},      {train_suite, Suite::training},
-                               {cpu_suite, Suite::others},        {conversion_suite, Suite::others},
-                               {arithmetic_suite, Suite::others}, {host_suite, Suite::others},
-                               {engine_suite, Suite::others},     {ratio_suite, Suite::others}};
+  constexpr Suite kSuites[] = {
+      {kernel_suite, Suite::kernels},    {matmul_suite, Suite::kernels}, {layer_suite, Suite::layers},
+      {train_suite, Suite::training},    {cpu_suite, Suite::others},     {conversion_suite, Suite::others},
+      {arithmetic_suite, Suite::others}, {host_suite, Suite::others},    {control_suite, Suite::others},
+      {engine_suite, Suite::others},     {ratio_suite, Suite::others}};
   std::vector<Benchmark> all;
   std::set<std::string> names;
   for (const Suite& suite : kSuites) {

@@ -44,6 +44,9 @@ std::vector<Benchmark> conversion_suite(const SuiteOptions& options);
 std::vector<Benchmark> arithmetic_suite(const SuiteOptions& options);
 /// What this machine can do at best: memcpy and fused multiply-adds, on one thread and on all.
 std::vector<Benchmark> host_suite(const SuiteOptions& options);
+/// Loops that are the same machine code in every build (control_loops.h): what the regression gate takes off a slow
+/// moment of the machine.
+std::vector<Benchmark> control_suite(const SuiteOptions& options);
 /// Chains of convolutions with baked weights: the engine's own latency over growing weights, and its peak.
 std::vector<Benchmark> engine_suite(const SuiteOptions& options);
 /// What the harness itself reaches of what memory, Eigen and bare libraries do (ratios.h).

@@ -279,6 +279,30 @@ TEST_F(SuitesTest, ExactProductsAreHeldAgainstFp32) {
   }
 }
 
+TEST_F(SuitesTest, NoTwoBenchmarksWriteRowsWithTheSameColumns) {
+  options_.extent = validate::Extent::full;
+  std::set<std::string> columns;
+  for (const Benchmark& b : all_benchmarks(options_)) {
+    const Record& r = b.row;
+    EXPECT_TRUE(columns
+                    .insert(r.model + "|" + std::to_string(r.seq.value_or(-1)) + "|" + r.kernel + "|" + r.variant +
+                            "|" + r.case_text + "|" + r.item + "|" + r.phase)
+                    .second)
+        << b.name;
+  }
+}
+
+TEST_F(SuitesTest, EightControlsRunOnTheProcessor) {
+  const auto controls = control_suite(options_);
+  ASSERT_EQ(controls.size(), 8U);
+  for (const Benchmark& control : controls) {
+    EXPECT_FALSE(control.on_device);
+    const auto rows = measure(control, 3);
+    EXPECT_GT(value(rows, "time", control.row.item), 1000) << control.name;
+    EXPECT_EQ(value(rows, "benchmark", control.row.item), 1) << control.name;
+  }
+}
+
 TEST(HostPeak, OperationsGrowWithRounds) {
   EXPECT_GT(multiply_add_chains(1), 0);
   EXPECT_EQ(multiply_add_chains(10), 10 * multiply_add_chains(1));

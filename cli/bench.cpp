@@ -17,6 +17,7 @@ struct BenchOptions {
   std::string kernel, out, validated;
   bool full = false;
   std::optional<std::int64_t> layers;
+  std::optional<std::uint64_t> order_seed;
 };
 
 constexpr const char* kFooter =
@@ -107,6 +108,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
   runner.closing = [&] { return std::vector<Record>{power_row(session.run, "end")}; };
   runner.opened = [&](ResultFile& results) { write_last_words(session, results); };
   if (session.proof) runner.before_device = [&] { session.proof->require(); };
+  runner.order_seed = o.order_seed;
   runner.interrupted = interrupted;
   watch_interrupts();
   return report_outcome(bench::run_benchmarks(bench::all_benchmarks(suite), flags, runner), session.run);
@@ -124,6 +126,8 @@ void add_bench(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber);
   command->add_option("--validated", options->validated,
                       "result file of `aneval validate`: what it judged is not judged again");
+  command->add_option("--order-seed", options->order_seed,
+                      "benchmarks in an order that this number shuffles, the same in every build that has them");
   command->add_option("--out", options->out, "write the records to this CSV file");
   command->allow_extras();
   command->footer(kFooter);

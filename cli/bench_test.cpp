@@ -97,6 +97,29 @@ TEST_F(BenchCommand, RepetitionsInterleavedAtRandomAllCount) {
   }
 }
 
+TEST_F(BenchCommand, AnOrderSeedShufflesAndLeavesWhatIsCommonInTheSameOrder) {
+  const auto order = [&](const std::string& seed, const std::string& filter) {
+    std::vector<std::string> arguments = {"--kernel", "qBwd", "--benchmark_filter=" + filter, "--out", path("b.csv")};
+    if (!seed.empty()) arguments.insert(arguments.end(), {"--order-seed", seed});
+    const ProcessResult result = bench(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    std::vector<std::string> names;
+    for (const Record& row : rows_with(rows_of(path("b.csv")), "benchmark")) names.push_back(row.text);
+    return names;
+  };
+  const std::string all = "compile|load|stage|write|eval|read";
+  const auto plain = order("", all), first = order("2", all), second = order("3", all);
+  ASSERT_EQ(plain.size(), 6U);
+  EXPECT_EQ(first, order("2", all));
+  EXPECT_TRUE(std::is_permutation(plain.begin(), plain.end(), first.begin(), first.end()));
+  EXPECT_NE(first, plain);
+  EXPECT_NE(first, second);
+  auto some = first;
+  std::erase_if(
+      some, [](const std::string& name) { return !name.starts_with("qBwd/eval") && !name.starts_with("qBwd/load"); });
+  EXPECT_EQ(order("2", "eval|load"), some);
+}
+
 TEST_F(BenchCommand, AggregatesOnTheConsoleLeaveTheRecordsWhole) {
   const ProcessResult result = bench({"--kernel", "qBwd", "--benchmark_filter=eval", "--benchmark_repetitions=4",
                                       "--benchmark_report_aggregates_only=true", "--out", path("b.csv")});

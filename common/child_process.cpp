@@ -175,8 +175,9 @@ ChildProcess::Wait ChildProcess::exchange(std::string_view input, Clock::time_po
   return exchange(input, false, deadline, done);
 }
 
-bool ChildProcess::communicate(std::string_view input, Clock::time_point deadline) {
-  return exchange(input, true, deadline, [] { return false; }) == Wait::ended;
+ChildProcess::Wait ChildProcess::communicate(std::string_view input, Clock::time_point deadline,
+                                             const std::function<bool()>& stop) {
+  return exchange(input, true, deadline, [&] { return stop && stop(); });
 }
 
 ChildProcess::Wait ChildProcess::exchange(std::string_view input, bool close_after_input, Clock::time_point deadline,

@@ -29,8 +29,9 @@ class ChildProcess {
 
   /// Sends `input` and collects output until `done()` holds, the process has ended, or the deadline has passed.
   Wait exchange(std::string_view input, Clock::time_point deadline, const std::function<bool()>& done);
-  /// Sends `input` and the end of the input, and collects output until the process has ended (true) or the deadline.
-  bool communicate(std::string_view input, Clock::time_point deadline);
+  /// Sends `input` and the end of the input, and collects output until the process has ended, the deadline has passed,
+  /// or `stop()` holds (done). `stop` may be null.
+  Wait communicate(std::string_view input, Clock::time_point deadline, const std::function<bool()>& stop);
   /// Collects what lies in the pipes now.
   void drain();
   void close_input() { in_.reset(); }

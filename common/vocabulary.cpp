@@ -24,6 +24,8 @@ const std::vector<MetricName>& metric_names() {
       {"warmup_count", "count", "runs before the timed ones, until times were stable"},
       {"first_time", "ns", "the first of them, on caches and an engine that somebody else, or nobody, used before"},
       {"hardware_time", "ns", "of an evaluation by the engine's own clock, where it has one: median of the timed runs"},
+      {"benchmark", "count",
+       "version of the benchmark that wrote rows with these columns; text is its name, as --benchmark_filter takes it"},
       {"power_state", "", "power source, low power mode and thermal pressure, at the beginning and at the end"},
       // what the device was asked to do, per run; equal in every run
       {"compile_count", "count", "compile attempts"},
@@ -162,6 +164,7 @@ const std::vector<PhaseName>& phase_names() {
       {"arithmetic", "exact emulations of the engine's matmul"},
       {"engine", "chains of 1x1 convolutions with baked weights: latency and peak of the device"},
       {"host", "what this machine can do: memcpy, fused multiply-adds"},
+      {"control", "loops that are the same machine code in every build"},
       {"ratio", "a part of the harness beside its yardstick"},
   };
   return names;

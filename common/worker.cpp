@@ -78,13 +78,14 @@ std::string ProcessResult::describe() const {
   return name.empty() ? fmt::format("killed by signal {}", code) : fmt::format("killed by signal {} ({})", code, name);
 }
 
-ProcessResult run_process(const std::vector<std::string>& command, milliseconds limit, std::string_view input) {
+ProcessResult run_process(const std::vector<std::string>& command, milliseconds limit, std::string_view input,
+                          const std::function<bool()>& stop) {
   const auto deadline = ChildProcess::Clock::now() + limit;
   ChildProcess child(command);
-  const bool ended = child.communicate(input, deadline);
+  const ChildProcess::Wait wait = child.communicate(input, deadline, stop);
   ProcessResult result = child.finish();
   child.drain();
-  if (!ended) {
+  if (wait == ChildProcess::Wait::timed_out) {
     result.end = ProcessResult::End::timed_out;
     result.code = SIGKILL;
   }

@@ -28,9 +28,9 @@ struct ProcessResult {
 
 /// Runs a program (looked up in PATH) to its end with `input` on its standard input. It gets a process group of its
 /// own, which is killed as a whole at the time limit, and when the program itself has ended: nothing it started stays
-/// behind. Throws a refusal when the program cannot be started.
+/// behind. Throws a refusal when the program cannot be started. `stop` is asked about every 20 ms: true kills it.
 ProcessResult run_process(const std::vector<std::string>& command, std::chrono::milliseconds limit,
-                          std::string_view input = {});
+                          std::string_view input = {}, const std::function<bool()>& stop = {});
 
 /// Path of the running executable, absolute: for starting it again, never for output.
 std::string executable_path();
