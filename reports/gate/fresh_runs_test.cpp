@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <ostream>
 #include <stdexcept>
 
 #include "common/random.h"
@@ -100,6 +101,8 @@ struct Expected {
   const char* noise;
   double seven, ten;
 };
+
+void PrintTo(const Expected& expected, std::ostream* out) { *out << expected.noise; }
 
 double least(double power) { return power - 3 * std::sqrt(std::max(power * (1 - power), 0.01) / 60); }
 
