@@ -38,9 +38,6 @@ FORK_GUARD = "github.event.pull_request.head.repo.full_name == github.repository
 LABEL_GUARD = "contains(github.event.pull_request.labels.*.name, 'run-bench')"
 FIT = "steps.state.outputs.skip != '1'"
 MEASURES = re.compile(r"caffeinate|\.ci/gate|\.ci/calibrate")
-# Commands and flags that workflows are written for before they exist: to be removed when they do.
-NOT_YET = {"compare": {"--ab", "--blocks", "--confirm", "--seed", "--no-negative-controls", "--no-timing", "--junit", "--out",
-                       "--changes", "--history", "--append"}}
 
 
 class Loader(yaml.BaseLoader):
@@ -240,13 +237,11 @@ def aneval_problems(script):
         names = [command]
         if command == "mil" and rest.split():
             names.append(rest.split()[0])
-        later = NOT_YET.get(command, set())
         if not exists(names):
-            if not later:
-                yield "aneval has no command " + " ".join(names)
+            yield "aneval has no command " + " ".join(names)
             continue
         for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", rest):
-            if not has_flag(help_of(*names), flag) and flag not in later:
+            if not has_flag(help_of(*names), flag):
                 yield "aneval {} has no {}".format(" ".join(names), flag)
         for words in re.findall(r"--require ([\w=,-]+)", rest):
             if requirement_error(words):
@@ -343,9 +338,6 @@ def main():
         if not workflows:
             failures.append("{}: has no workflow".format(FOLDER))
         done = "{} workflows, {} scripts".format(len(workflows), len(scripts))
-        for command, flags in NOT_YET.items():
-            there = sorted(flag for flag in flags if exists([command]) and has_flag(help_of(command), flag))
-            print("workflows_test: NOT_YET: aneval {} has {} of {}".format(command, there or "none", len(flags)))
     for failure in failures:
         print(failure, file=sys.stderr)
     if not failures:

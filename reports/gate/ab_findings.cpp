@@ -14,7 +14,6 @@ namespace aneval::gate {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr std::string_view kControl = "control";  // the phase of controls
 
 const Sample* sample_in(const std::vector<Measured>& processes, const std::string& name) {
   for (const Measured& process : processes)
@@ -58,7 +57,7 @@ std::set<std::string> control_names(const Stage& stage) {
   for (const auto* side : {&stage.a, &stage.b})
     for (const Measured& process : *side)
       for (const auto& [name, sample] : process.benchmarks)
-        if (sample.key.phase == kControl) names.insert(name);
+        if (sample.key.phase == kControlPhase) names.insert(name);
   return names;
 }
 
@@ -256,7 +255,9 @@ TimingComparison::Result TimingComparison::result(bool negative_controls) {
     add_trouble(second_stage_.a, names_[m], trouble);
     add_trouble(second_stage_.b, names_[m], trouble);
     if (trouble.failed > 0 || !first_.changes[m]) continue;
-    const double spread = first_.changes[m]->spread;
+    double spread = first_.changes[m]->spread;
+    // The second stage may have met a noisier machine, and it is what decides.
+    if (!second_.changes.empty() && second_.changes[m]) spread = std::max(spread, second_.changes[m]->spread);
     const double detectable =
         detectable_change(spread, metrics_.tolerances[m], static_cast<std::size_t>(thresholds_.blocks),
                           static_cast<std::size_t>(thresholds_.confirm_blocks), tested, ranks_, thresholds_);

@@ -86,6 +86,17 @@ void describe(const Side& side, const char* which, Outcome& outcome) {
         "`{}` of the {} side did not come to its end: only what it had written is compared", command, which));
 }
 
+bool is_control(const SeriesKey& key) { return key.phase == kControlPhase; }
+
+/// The versions of the benchmark that times this; none when it does not say.
+std::set<double> versions(const SampleMap& samples, SeriesKey key) {
+  key.metric = "benchmark";
+  std::set<double> found;
+  if (const auto at = samples.find(key); at != samples.end())
+    for (const double version : at->second.medians()) found.insert(version);
+  return found;
+}
+
 /// A timing on both sides, in the order of findings.
 struct Timing {
   Finding finding;
@@ -123,12 +134,12 @@ void judge_by_ranks(std::vector<Timing*>& timings, const Thresholds& t, Outcome&
     };
     fill(*timings[m]->base, places_a, processes.a);
     fill(*timings[m]->now, places_b, processes.b);
-    metrics.subjects.push_back(m);
+    (is_control(timings[m]->finding.key) ? metrics.controls : metrics.subjects).push_back(m);
     metrics.tolerances.push_back(timings[m]->finding.tolerance);
   }
   RankSum ranks;
   const Confirmed confirmed = single_stage(std::move(processes), metrics, ranks, t);
-  for (std::size_t m = 0; m < timings.size(); ++m) {
+  for (const std::size_t m : metrics.subjects) {
     Finding& f = timings[m]->finding;
     const auto& change = confirmed.changes[m];
     if (!change) {  // its processes are beyond those that are taken
@@ -139,8 +150,8 @@ void judge_by_ranks(std::vector<Timing*>& timings, const Thresholds& t, Outcome&
     f.low = std::expm1(change->shift.low);
     f.high = std::expm1(change->shift.high);
     f.p = confirmed.faster[m] ? change->p_faster : change->p_slower;
-    f.detectable =
-        detectable_change(change->spread, f.tolerance, std::min(change->a, change->b), timings.size(), ranks, t);
+    f.detectable = detectable_change(change->spread, f.tolerance, std::min(change->a, change->b),
+                                     metrics.subjects.size(), ranks, t);
     f.verdict = confirmed.slower[m]     ? Verdict::regressed
                 : confirmed.faster[m]   ? Verdict::improved
                 : *f.high < f.tolerance ? Verdict::unchanged
@@ -214,6 +225,12 @@ std::vector<Timing> timings_of(const Side& base, const Side& now, std::vector<Fi
     f.gating = false;
     f.base = median(samples.medians());
     f.now = median(other->second.medians());
+    if (versions(base.samples, key) != versions(now.samples, key)) {
+      f.verdict = Verdict::not_comparable;
+      f.note = "the benchmark itself was changed: its versions differ";
+      findings.push_back(std::move(f));
+      continue;
+    }
     f.change = *f.now / *f.base - 1;
     f.tolerance = timing_tolerance(key.phase, *f.base);
     timings.push_back({std::move(f), &samples, &other->second});
@@ -233,7 +250,8 @@ void compare_times(const Side& base, const Side& now, const Thresholds& t, Outco
       judge_by_medians(timing.finding);
   judge_by_ranks(tested, t, outcome);
   warn_about_samples(timings, outcome);
-  for (Timing& timing : timings) outcome.findings.push_back(std::move(timing.finding));
+  for (Timing& timing : timings)
+    if (!is_control(timing.finding.key)) outcome.findings.push_back(std::move(timing.finding));
 }
 
 }  // namespace

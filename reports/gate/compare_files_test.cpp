@@ -85,6 +85,38 @@ TEST(CompareFiles, MoreProcessesThanTheExactTestTakes) {
   EXPECT_EQ(timing(compared(timed(1e6, 230, 1), timed(1.1e6, 230, 2))).verdict, Verdict::regressed);
 }
 
+TEST(CompareFiles, ControlsAreNoFindingsAndTakeTheMomentOut) {
+  // The machine was 10 % slower when NEW was measured, and so were the controls.
+  const auto measured = [](double factor, double woFwd, std::uint64_t seed) {
+    auto rows = timed(factor * woFwd, 12, seed);
+    for (const char* name : {"chain", "copy", "chase"})
+      for (Record row : timed(factor * 5e4, 12, seed, name)) {
+        row.phase = "control";
+        rows.push_back(std::move(row));
+      }
+    return rows;
+  };
+  const Outcome same = compared(measured(1, 1e6, 1), measured(1.1, 1e6, 2));
+  EXPECT_THAT(same.findings, SizeIs(1));
+  EXPECT_EQ(timing(same).verdict, Verdict::unchanged);
+  const Outcome slower = compared(measured(1, 1e6, 1), measured(1.1, 1.08e6, 2));
+  EXPECT_EQ(timing(slower).verdict, Verdict::regressed);
+  EXPECT_NEAR(*timing(slower).change, 0.08, 0.02);
+}
+
+TEST(CompareFiles, ABenchmarkOfAnotherVersionIsAnotherBenchmark) {
+  auto base = timed(1e6, 12, 1), now = timed(1.5e6, 12, 2);
+  for (auto* rows : {&base, &now}) {
+    Record row = value_row("woFwd", "eval", "benchmark", rows == &base ? 1 : 2);
+    row.text = "woFwd/eval/tiny";
+    rows->push_back(row);
+  }
+  const Finding f = timing(compared(base, now));
+  EXPECT_EQ(f.verdict, Verdict::not_comparable);
+  EXPECT_THAT(f.note, HasSubstr("versions differ"));
+  EXPECT_EQ(exit_code(compared(base, now), true), ExitCode::missing) << "nothing else was compared";
+}
+
 TEST(CompareFiles, ATimeThatNoClockGivesIsAnError) {
   for (const double ns : {0.0, -1.0}) {
     const Outcome outcome = compared({value_row("woFwd", "eval", "time", 5)}, {value_row("woFwd", "eval", "time", ns)});

@@ -19,8 +19,8 @@ std::string escaped(const std::string& text, bool property) {
   return result;
 }
 
-std::string line(const std::string& title, const std::string& message) {
-  return fmt::format("::error title={}::{}\n", escaped(title, true), escaped(message, false));
+std::string line(std::string_view kind, const std::string& title, const std::string& message) {
+  return fmt::format("::{} title={}::{}\n", kind, escaped(title, true), escaped(message, false));
 }
 
 }  // namespace
@@ -30,22 +30,23 @@ std::string to_annotations(const Outcome& outcome, bool strict) {
   std::size_t said = 0, failing = 0;
   const bool failed = exit_code(outcome, strict) != ExitCode::ok;
   for (const std::string& refusal : outcome.refusals)
-    if (said < kMostAnnotations) out += line("comparison refused", refusal), ++said;
+    // Of the machine, not of the change: a workflow may go on without the comparison.
+    if (said < kMostAnnotations) out += line("warning", "comparison refused", refusal), ++said;
   for (const Finding& f : outcome.findings) failing += fails(f);
   for (const Finding* f : worst_first(outcome)) {
     if (!fails(*f)) break;
     if (said + 1 == kMostAnnotations && failing > 1) {
-      out += line("and more", fmt::format("{} more findings fail: gate.md has them", failing));
+      out += line("error", "and more", fmt::format("{} more findings fail: gate.md has them", failing));
       return out;
     }
     const std::string remarked = remark(*f);
     out += line(
-        fmt::format("{} {}", verdict_name(f->verdict), f->name()),
+        "error", fmt::format("{} {}", verdict_name(f->verdict), f->name()),
         fmt::format("{} -> {}{}{}", base_value(*f), new_value(*f),
                     f->change ? " (" + signed_percent(f->change) + ")" : "", remarked.empty() ? "" : ": " + remarked));
     ++said, --failing;
   }
-  if (said == 0 && failed) out += line("aneval compare", headline(outcome, strict));
+  if (said == 0 && failed) out += line("error", "aneval compare", headline(outcome, strict));
   return out;
 }
 

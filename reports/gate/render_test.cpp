@@ -342,6 +342,8 @@ TEST(Annotations, TenAtMost) {
   EXPECT_THAT(to_annotations(o, false), HasSubstr("nothing was compared"));
   o.refusals.assign(12, "chip");
   EXPECT_EQ(lines(), 10);
+  EXPECT_THAT(to_annotations(o, false),
+              AllOf(HasSubstr("::warning title=comparison refused::chip"), Not(HasSubstr("::error"))));
 }
 
 }  // namespace

@@ -27,6 +27,9 @@ struct Rule {
 const std::vector<Rule>& rules();
 const Rule* find_rule(std::string_view metric);
 
+/// The phase of benchmarks that are the same machine code in every build: what they measure is the machine's moment.
+inline constexpr std::string_view kControlPhase = "control";
+
 /// The relative slowdown that matters, by what is timed and how long it takes.
 double timing_tolerance(std::string_view phase, double ns);
 
