@@ -128,7 +128,7 @@ int compare(const CompareOptions& o, const Mode& mode) {
 }  // namespace
 
 void add_compare(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("compare", "regression gate: what changed between two results");
+  auto* command = app.add_subcommand("compare", "regression gate: two builds, two results, or a history");
   auto options = std::make_shared<CompareOptions>();
   CompareOptions& o = *options;
   command->add_option("results", o.results, "BASE NEW: two result files, or folders of results (killed runs too)");
