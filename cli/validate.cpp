@@ -164,7 +164,8 @@ class Runner {
 
   Outcome run(const validate::Case& c) {
     if (!worker_) return here_.run(c);
-    const std::int64_t compiles = c.kernel == "layer" ? 10 : 1;
+    const auto compiles =
+        c.kernel == "layer" ? static_cast<std::int64_t>(ane::layer_plan(c.variant).kernels().size()) : 1;
     const TaskResult task = worker_->run(worker_task(settings_, validate::case_text(c)), compiles);
     if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
     Status status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;

@@ -67,7 +67,9 @@ std::int64_t selected_key(std::int64_t head, std::int64_t query) { return (head 
 /// code of 128 in lane t, and only the first h keys carry any. From 18 on the others' probabilities are 0 in fp16
 /// (e^-18 is half of its smallest number), from 746 on, up to h = 482, in double too: then the probabilities are
 /// integers for the shadows, and sums of them lose nothing. 128² stays below the 32768 of the accumulators.
-void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
+/// With `two`, every query has a second such key, at the same score: both have probability 1/2, so that the gradient of
+/// the scores is not zero.
+void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k, bool two) {
   const std::int64_t seq = q.cols(), h = shape.head_dim;
   std::fill(q.data.begin(), q.data.end(), 0.0F);
   std::fill(k.data.begin(), k.data.end(), 0.0F);
@@ -75,18 +77,19 @@ void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
     for (std::int64_t key = 0; key < std::min(seq, h); ++key)
       k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 128.0F;
     for (std::int64_t query = 0; query < seq; ++query) {
-      const std::int64_t key = selected_key(head, std::min(query, h - 1));
+      const std::int64_t last = std::min(query, h - 1), key = selected_key(head, last);
       q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 128.0F;
+      if (two) q.data[static_cast<std::size_t>((head * h + (key + 1) % (last + 1)) * seq + query)] = 128.0F;
     }
   }
 }
 
-/// Attention of sdpaFwd that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four rows of
-/// xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation leaves in
-/// place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18. All other lanes of the queries
-/// hold integers, which meet no key but that of token 0 (its mark is the only one that Wk's other lanes read): q_rope
-/// and k_rope are those integers at position 0, where nothing is rotated, and the scores change by a few hundred at
-/// most.
+/// Attention of a forward kernel that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four
+/// rows of xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation
+/// leaves in place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18. All other lanes of the
+/// queries hold integers, which meet no key but that of token 0 (its mark is the only one that Wk's other lanes read):
+/// q_rope and k_rope are those integers at position 0, where nothing is rotated, and the scores change by a few hundred
+/// at most.
 void fill_forward_selection(const Case& c, CaseData& data) {
   const ModelShape& shape = c.shape;
   Tensor &xn = data.activations.at("xn"), &wq = data.weights.at("wq"), &wk = data.weights.at("wk");
@@ -141,8 +144,8 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
       const float quarters = 4 * std::exp2(std::ceil(std::log2(static_cast<float>(c.shape.head_dim)) / 2));
       if (slot.name == "dp")
         for (float& value : tensor.data) value *= quarters;
-      // The first half of the tokens silences h1: there g = 0 and y = x2, exactly.
-      if (slot.name == "xm")
+      // The first half of the tokens silences h1: there g = 0 and y = x2, exactly, and σ = 1/2.
+      if (slot.name == "xm" || slot.name == "h1")
         for (std::int64_t d = 0; d < tensor.rows(); ++d)
           std::fill_n(tensor.data.begin() + d * tensor.cols(), tensor.cols() / 2, 0.0F);
     }
@@ -151,8 +154,11 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
     else
       data.activations[slot.name] = std::move(tensor);
   }
-  if (c.kernel == "sdpaBwd1") fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
-  if (c.kernel == "sdpaFwd") fill_forward_selection(c, data);
+  // Kernels that attend; one that is given probabilities does not.
+  const bool queries = data.activations.contains("q") && data.activations.contains("k_tiled");
+  if (queries && !data.activations.contains("probs"))
+    fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"), c.kernel == "sdpaBwd");
+  if (data.activations.contains("xn") && data.weights.contains("wk")) fill_forward_selection(c, data);
   return data;
 }
 
