@@ -119,6 +119,7 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
   if (!o.kernel.empty()) {
     if (o.kernel != "layer") (void)ane::KernelRegistry::builtin().find(o.kernel);
     std::erase_if(cases, [&](const validate::Case& c) { return c.kernel != o.kernel; });
+    if (cases.empty() && o.kernel != "layer") require_kernel(o.kernel, device.parsed_variant());
     if (cases.empty()) throw input_error("--kernel " + o.kernel, "has no case here", "see `aneval list cases`");
   }
   std::erase_if(cases, [&](const validate::Case& c) { return !validate::matches(c, o.filter); });
