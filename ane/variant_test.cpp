@@ -32,7 +32,6 @@ TEST(Variant, DefaultIsTheSeed) {
   EXPECT_EQ(variant.qkv_backward, QkvBackward::split);
   EXPECT_EQ(variant.silu_backward, SiluBackward::cpu);
   EXPECT_EQ(variant.ffn, FeedForward::fused);
-  EXPECT_EQ(variant.attention_backward, AttentionBackward::split);
   EXPECT_EQ(variant.wo, OutputProjection::separate);
   EXPECT_EQ(variant_text(variant), "default");
   EXPECT_EQ(parse_variant("default"), variant);
@@ -50,14 +49,13 @@ TEST(Variant, TextNamesWhatDiffersInTableOrder) {
   variant.qkv_backward = QkvBackward::merged;
   variant.silu_backward = SiluBackward::kernel;
   variant.ffn = FeedForward::cpu_gate;
-  variant.attention_backward = AttentionBackward::fused;
   variant.wo = OutputProjection::fused;
   const std::string text =
       "head_map=cyclic_fwd;score_scale=folded;packing=weights_first;row_sum=matmul;pad=32;weights=static;"
-      "qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;attention_backward=fused;wo=fused";
+      "qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused";
   EXPECT_EQ(variant_text(variant), text);
   EXPECT_EQ(parse_variant(text), variant);
-  EXPECT_EQ(parse_variant("wo=fused;attention_backward=fused;ffn=cpu_gate;silu_backward=kernel;qkv_backward=merged;"
+  EXPECT_EQ(parse_variant("wo=fused;ffn=cpu_gate;silu_backward=kernel;qkv_backward=merged;"
                           "weights=static;pad=32;row_sum=matmul;packing=weights_first;score_scale=folded;"
                           "head_map=cyclic_fwd"),
             variant);
@@ -77,7 +75,7 @@ TEST(Variant, EveryCombinationReadsBack) {
       }
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2 * 2);
+  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
   for (const Variant& variant : variants) EXPECT_EQ(parse_variant(variant_text(variant)), variant);
 }
 

@@ -22,10 +22,9 @@ CUTS = [
     ("silu_backward=kernel", ["dh1", "dh3", "dx_ffn"]),
     ("ffn=split", ["g", "y"]),
     ("ffn=cpu_gate", ["g", "y"]),
-    ("attention_backward=fused", ["dq_rope", "dk_full", "dv_full"]),
     ("wo=fused", ["o"]),
 ]
-ALL = "qkv_backward=merged;silu_backward=kernel;attention_backward=fused;wo=fused"
+ALL = "qkv_backward=merged;silu_backward=kernel;wo=fused"
 
 
 def rows_of(args, name, command):
