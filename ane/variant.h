@@ -31,8 +31,6 @@ enum class QkvBackward { split, merged };
 enum class SiluBackward { cpu, kernel };
 /// ffnFused; ffnUpGate and ffnDown; or ffnUp, the gate on the CPU, and ffnDown.
 enum class FeedForward { fused, split, cpu_gate };
-/// sdpaBwd1 and sdpaBwd2 with probabilities and their gradient on a surface between them, or sdpaBwd.
-enum class AttentionBackward { split, fused };
 /// woFwd after sdpaFwd, or both in sdpaWoFwd.
 enum class OutputProjection { separate, fused };
 
@@ -46,7 +44,6 @@ struct Variant {
   QkvBackward qkv_backward = QkvBackward::split;
   SiluBackward silu_backward = SiluBackward::cpu;
   FeedForward ffn = FeedForward::fused;
-  AttentionBackward attention_backward = AttentionBackward::split;
   OutputProjection wo = OutputProjection::separate;
 
   bool operator==(const Variant&) const = default;
