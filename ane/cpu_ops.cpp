@@ -133,16 +133,39 @@ void Scale(const float* x, float factor, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = factor * x[i];
 }
 
-/// One vector. With e = e^-|h1| both σ and 1 − σ are a quotient by 1 + e: nothing overflows and nothing cancels.
+/// σ of a vector, and 1 − σ in `rest`. With e = e^-|h1| both are a quotient by 1 + e: nothing overflows or cancels.
+template <class D>
+HWY_INLINE hn::Vec<D> SigmaOf(D d, hn::Vec<D> gate, hn::Vec<D>& rest) {
+  const auto one = hn::Set(d, 1.0F);
+  const auto e = hn::Exp(d, hn::Neg(hn::Abs(gate)));
+  const auto sum = hn::Add(one, e), larger = hn::Div(one, sum), smaller = hn::Div(e, sum);
+  const auto negative = hn::Lt(gate, hn::Zero(d));
+  rest = hn::IfThenElse(negative, larger, smaller);
+  return hn::IfThenElse(negative, smaller, larger);
+}
+
+template <class D>
+HWY_INLINE void GateVector(D d, const float* h1, const float* h3, float* g) {
+  const auto gate = hn::LoadU(d, h1);
+  auto rest = gate;
+  hn::StoreU(hn::Mul(hn::Mul(gate, SigmaOf(d, gate, rest)), hn::LoadU(d, h3)), d, g);
+}
+
+void SiluGate(const float* h1, const float* h3, float* g, std::int64_t n) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> last;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) GateVector(d, h1 + i, h3 + i, g + i);
+  for (; i < n; ++i) GateVector(last, h1 + i, h3 + i, g + i);
+}
+
 template <class D>
 HWY_INLINE void SiluVector(D d, const float* dg, const float* h1, const float* h3, float* dh1, float* dh3) {
   const auto one = hn::Set(d, 1.0F);
   const auto gradient = hn::LoadU(d, dg), gate = hn::LoadU(d, h1), value = hn::LoadU(d, h3);
-  const auto e = hn::Exp(d, hn::Neg(hn::Abs(gate)));
-  const auto sum = hn::Add(one, e), larger = hn::Div(one, sum), smaller = hn::Div(e, sum);
-  const auto negative = hn::Lt(gate, hn::Zero(d));
-  const auto sigma = hn::IfThenElse(negative, smaller, larger), rest = hn::IfThenElse(negative, larger, smaller);
-  const auto scaled = hn::Mul(gradient, sigma);
+  auto rest = gate;
+  const auto scaled = hn::Mul(gradient, SigmaOf(d, gate, rest));
   hn::StoreU(hn::Mul(scaled, gate), d, dh3);
   hn::StoreU(hn::Mul(hn::Mul(scaled, value), hn::Add(one, hn::Mul(gate, rest))), d, dh1);
 }
@@ -188,6 +211,7 @@ HWY_EXPORT(SumSquaresAndProducts);
 HWY_EXPORT(NormGradients);
 HWY_EXPORT(AddScaled);
 HWY_EXPORT(Scale);
+HWY_EXPORT(SiluGate);
 HWY_EXPORT(SiluBackward);
 HWY_EXPORT(AddAngles);
 HWY_EXPORT(TurnBack);
@@ -268,6 +292,17 @@ void scale(std::span<const float> x, float factor, std::span<float> y) {
   HWY_DYNAMIC_DISPATCH(Scale)(x.data(), factor, y.data(), n);
 }
 
+constexpr std::int64_t kElementsPerTask = 1 << 15;  // some 20 microseconds of SiLU
+
+void silu_gate(std::span<const float> h1, std::span<const float> h3, std::span<float> g, ThreadPool* pool) {
+  const auto n = static_cast<std::int64_t>(h1.size());
+  expect_size(h3.size(), n, "silu_gate: h3");
+  expect_size(g.size(), n, "silu_gate: g");
+  parallel_for(pool, n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(SiluGate)(h1.data() + begin, h3.data() + begin, g.data() + begin, end - begin);
+  });
+}
+
 void silu_backward(std::span<const float> dg, std::span<const float> h1, std::span<const float> h3,
                    std::span<float> dh1, std::span<float> dh3, ThreadPool* pool) {
   const auto n = static_cast<std::int64_t>(dg.size());
@@ -275,7 +310,6 @@ void silu_backward(std::span<const float> dg, std::span<const float> h1, std::sp
   expect_size(h3.size(), n, "silu_backward: h3");
   expect_size(dh1.size(), n, "silu_backward: dh1");
   expect_size(dh3.size(), n, "silu_backward: dh3");
-  constexpr std::int64_t kElementsPerTask = 1 << 15;  // some 20 microseconds
   parallel_for(pool, n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(SiluBackward)
     (dg.data() + begin, h1.data() + begin, h3.data() + begin, dh1.data() + begin, dh3.data() + begin, end - begin);

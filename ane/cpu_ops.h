@@ -1,5 +1,5 @@
-// What a training layer does on the CPU between kernels, in fp32: rmsnorm and its backward, residuals, SiLU backward,
-// the inverse rotation of dq and dk, and weight gradients. Activations are [channels, S], row-major.
+// What a training layer does on the CPU between kernels, in fp32: rmsnorm and its backward, residuals, SiLU and its
+// backward, the inverse rotation of dq and dk, and weight gradients. Activations are [channels, S], row-major.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,9 @@ void rmsnorm_backward(std::span<const float> x, std::span<const float> w, std::s
 void add_scaled(std::span<const float> x, std::span<const float> f, float scale, std::span<float> y);
 /// y = scale · x
 void scale(std::span<const float> x, float factor, std::span<float> y);
+
+/// g = h1∘σ∘h3, with the σ of silu_backward.
+void silu_gate(std::span<const float> h1, std::span<const float> h3, std::span<float> g, ThreadPool* pool = nullptr);
 
 /// σ = 1/(1+e^-h1); dh3 = dg∘h1∘σ; dh1 = dg∘h3∘σ∘(1 + h1∘(1−σ)). The exponential is Highway's, within a unit in the
 /// last place; the bits do not depend on threads or vector length, only on whether the target fuses multiply and add.

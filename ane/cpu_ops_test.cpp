@@ -192,6 +192,29 @@ TEST(CpuOps, SiluBackwardMatchesItsFormulaAndTheSlope) {
   });
 }
 
+TEST(CpuOps, SiluGateIsTheBackwardsSigmaTimesBothFactors) {
+  const std::int64_t n = 100'003;  // several tasks, the last of them with a tail
+  const std::vector<float> h1 = random_floats(n, 18), h3 = random_floats(n, 19);
+  ThreadPool pool(3);
+  on_every_target([&] {
+    std::vector<float> g(h1.size()), g_pool(h1.size());
+    silu_gate(h1, h3, g);
+    silu_gate(h1, h3, g_pool, &pool);
+    EXPECT_EQ(g, g_pool);
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      const double a = static_cast<double>(h1[i]), exact = a / (1 + std::exp(-a)) * static_cast<double>(h3[i]);
+      // exp to 1 ulp, sum, quotient: 4 roundings in σ, 2 products more.
+      ASSERT_LE(std::fabs(static_cast<double>(g[i]) - exact), 6.01 * kRoundoff * std::fabs(exact)) << h1[i];
+    }
+    const std::vector<float> ones(2, 1.0F), ends = {-65504.0F, 65504.0F};
+    std::vector<float> saturated(2);
+    silu_gate(ends, ones, saturated);
+    EXPECT_EQ(saturated, (std::vector<float>{0.0F, 65504.0F}));
+  });
+  std::vector<float> five(5), six(6);
+  EXPECT_THROW(silu_gate(six, five, six), std::logic_error);
+}
+
 TEST(CpuOps, SiluBackwardSaturatesWithoutNan) {
   on_every_target([] {
     const std::vector<float> ones(2, 1.0F), h1 = {-65504.0F, 65504.0F};

@@ -33,6 +33,11 @@ void run_residual_scale(const CpuCall& call) {
   scale(call.in.at(0)->data, static_cast<float>(call.shape.residual_scale), call.output(0, call.in.at(0)->shape));
 }
 
+void run_silu_gate(const CpuCall& call) {
+  const Tensor& h1 = *call.in.at(0);
+  silu_gate(h1.data, call.in.at(1)->data, call.output(0, h1.shape), call.pool);
+}
+
 void run_silu_backward(const CpuCall& call) {
   const Tensor& dg = *call.in.at(0);
   silu_backward(dg.data, call.in.at(1)->data, call.in.at(2)->data, call.output(0, dg.shape), call.output(1, dg.shape),
@@ -82,6 +87,7 @@ CpuOps CpuOps::builtin() {
   ops.replace(CpuOp::residual, run_residual);
   ops.replace(CpuOp::add, run_add);
   ops.replace(CpuOp::residual_scale, run_residual_scale);
+  ops.replace(CpuOp::silu_gate, run_silu_gate);
   ops.replace(CpuOp::silu_backward, run_silu_backward);
   ops.replace(CpuOp::tile_kv, run_tile_kv);
   ops.replace(CpuOp::reduce_kv, run_reduce_kv);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 
@@ -28,61 +29,109 @@ PlanStep cpu(CpuOp op, const std::vector<std::string>& inputs, const std::vector
 
 constexpr std::array<std::string_view, 9> kWeights = {"wq", "wk", "wv", "wo", "w1", "w2", "w3", "rms_att", "rms_ffn"};
 
-std::vector<PlanStep> forward_steps() {
+using Steps = std::vector<PlanStep>;
+
+void append(Steps& steps, Steps more) {
+  steps.insert(steps.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+/// xn to o.
+Steps attention_forward(const Variant& variant) {
+  if (variant.wo == OutputProjection::fused)
+    return {kernel("sdpaWoFwd", {{"xn", "xn"}},
+                   {{"o", "o"}, {"attn", "attn"}, {"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}})};
   return {
-      cpu(CpuOp::rmsnorm, {"x", "rms_att"}, {"xn"}),
       kernel("sdpaFwd", {{"xn", "xn"}}, {{"attn", "attn"}, {"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}}),
       kernel("woFwd", {{"attn", "attn"}}, {{"o", "o"}}),
-      cpu(CpuOp::residual, {"x", "o"}, {"x2"}),
-      cpu(CpuOp::rmsnorm, {"x2", "rms_ffn"}, {"xm"}),
-      kernel("ffnFused", {{"xm", "xm"}, {"x2", "x2"}}, {{"y", "y"}, {"h1", "h1"}, {"h3", "h3"}, {"g", "g"}}),
   };
 }
 
-std::vector<PlanStep> backward_steps(const Variant& variant) {
-  std::vector<PlanStep> steps = {
-      // feed-forward
+/// xm and x2 to y.
+Steps feed_forward(const Variant& variant) {
+  if (variant.ffn == FeedForward::fused)
+    return {kernel("ffnFused", {{"xm", "xm"}, {"x2", "x2"}}, {{"y", "y"}, {"h1", "h1"}, {"h3", "h3"}, {"g", "g"}})};
+  Steps steps;
+  if (variant.ffn == FeedForward::split) {
+    steps.push_back(kernel("ffnUpGate", {{"xm", "xm"}}, {{"h1", "h1"}, {"h3", "h3"}, {"g", "g"}}));
+  } else {
+    steps.push_back(kernel("ffnUp", {{"xm", "xm"}}, {{"h1", "h1"}, {"h3", "h3"}}));
+    steps.push_back(cpu(CpuOp::silu_gate, {"h1", "h3"}, {"g"}));
+  }
+  steps.push_back(kernel("ffnDown", {{"g", "g"}, {"x2", "x2"}}, {{"y", "y"}}));
+  return steps;
+}
+
+Steps forward_steps(const Variant& variant) {
+  Steps steps = {cpu(CpuOp::rmsnorm, {"x", "rms_att"}, {"xn"})};
+  append(steps, attention_forward(variant));
+  steps.push_back(cpu(CpuOp::residual, {"x", "o"}, {"x2"}));
+  steps.push_back(cpu(CpuOp::rmsnorm, {"x2", "rms_ffn"}, {"xm"}));
+  append(steps, feed_forward(variant));
+  return steps;
+}
+
+/// dy to dx2.
+Steps feed_forward_backward(const Variant& variant) {
+  Steps steps = {
       cpu(CpuOp::residual_scale, {"dy"}, {"dffn"}),
       kernel("ffnBwdW2t", {{"dffn", "dffn"}}, {{"dsilu", "dsilu"}}),
       cpu(CpuOp::weight_gradient, {"dffn", "g"}, {"dw2"}),
-      cpu(CpuOp::silu_backward, {"dsilu", "h1", "h3"}, {"dh1", "dh3"}),
-      kernel("ffnBwdW13t", {{"dh1", "dh1"}, {"dh3", "dh3"}}, {{"dx_ffn", "dx_ffn"}}),
-      cpu(CpuOp::weight_gradient, {"dh1", "xm"}, {"dw1"}),
-      cpu(CpuOp::weight_gradient, {"dh3", "xm"}, {"dw3"}),
-      cpu(CpuOp::rmsnorm_backward, {"x2", "rms_ffn", "dx_ffn"}, {"dx2_norm", "drms_ffn"}),
-      cpu(CpuOp::add, {"dy", "dx2_norm"}, {"dx2"}),
-      // attention
+  };
+  if (variant.silu_backward == SiluBackward::cpu) {
+    steps.push_back(cpu(CpuOp::silu_backward, {"dsilu", "h1", "h3"}, {"dh1", "dh3"}));
+    steps.push_back(kernel("ffnBwdW13t", {{"dh1", "dh1"}, {"dh3", "dh3"}}, {{"dx_ffn", "dx_ffn"}}));
+  } else {
+    steps.push_back(kernel("ffnBwdSiluW13t", {{"dsilu", "dsilu"}, {"h1", "h1"}, {"h3", "h3"}},
+                           {{"dx_ffn", "dx_ffn"}, {"dh1", "dh1"}, {"dh3", "dh3"}}));
+  }
+  append(steps, {
+                    cpu(CpuOp::weight_gradient, {"dh1", "xm"}, {"dw1"}),
+                    cpu(CpuOp::weight_gradient, {"dh3", "xm"}, {"dw3"}),
+                    cpu(CpuOp::rmsnorm_backward, {"x2", "rms_ffn", "dx_ffn"}, {"dx2_norm", "drms_ffn"}),
+                    cpu(CpuOp::add, {"dy", "dx2_norm"}, {"dx2"}),
+                });
+  return steps;
+}
+
+/// dx2 to dx.
+Steps attention_backward(const Variant& variant) {
+  Steps steps = {
       cpu(CpuOp::residual_scale, {"dx2"}, {"dxo"}),
       kernel("wotBwd", {{"dy", "dxo"}}, {{"da", "da"}}),
       cpu(CpuOp::weight_gradient, {"dxo", "attn"}, {"dwo"}),
       cpu(CpuOp::tile_kv, {"k_rope"}, {"k_tiled"}),
       cpu(CpuOp::tile_kv, {"v"}, {"v_tiled"}),
-      kernel("sdpaBwd1", {{"q", "q_rope"}, {"k_tiled", "k_tiled"}, {"v_tiled", "v_tiled"}, {"da", "da"}},
-             {{"dv_full", "dv_full"}, {"probs", "probs"}, {"dp", "dp"}}),
-      kernel("sdpaBwd2", {{"probs", "probs"}, {"dp", "dp"}, {"q", "q_rope"}, {"k_tiled", "k_tiled"}},
-             {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}),
-      cpu(CpuOp::reduce_kv, {"dv_full"}, {"dv"}),
-      cpu(CpuOp::reduce_kv, {"dk_full"}, {"dk_rope"}),
-      cpu(CpuOp::rope_inverse, {"dq_rope"}, {"dq"}),
-      cpu(CpuOp::rope_inverse, {"dk_rope"}, {"dk"}),
-      kernel("qBwd", {{"dq", "dq"}}, {{"dx_q", "dx_q"}}),
-      kernel("kvBwd", {{"dk", "dk"}, {"dv", "dv"}}, {{"dx_kv", "dx_kv"}}),
   };
+  append(steps, {
+                    kernel("sdpaBwd1", {{"q", "q_rope"}, {"k_tiled", "k_tiled"}, {"v_tiled", "v_tiled"}, {"da", "da"}},
+                           {{"dv_full", "dv_full"}, {"probs", "probs"}, {"dp", "dp"}}),
+                    kernel("sdpaBwd2", {{"probs", "probs"}, {"dp", "dp"}, {"q", "q_rope"}, {"k_tiled", "k_tiled"}},
+                           {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}),
+                    cpu(CpuOp::reduce_kv, {"dv_full"}, {"dv"}),
+                    cpu(CpuOp::reduce_kv, {"dk_full"}, {"dk_rope"}),
+                    cpu(CpuOp::rope_inverse, {"dq_rope"}, {"dq"}),
+                    cpu(CpuOp::rope_inverse, {"dk_rope"}, {"dk"}),
+                });
+  const bool merged = variant.qkv_backward == QkvBackward::merged;
+  if (merged) {
+    steps.push_back(kernel("qkvBwd", {{"dq", "dq"}, {"dk", "dk"}, {"dv", "dv"}}, {{"dxn", "dxn"}}));
+  } else {
+    steps.push_back(kernel("qBwd", {{"dq", "dq"}}, {{"dx_q", "dx_q"}}));
+    steps.push_back(kernel("kvBwd", {{"dk", "dk"}, {"dv", "dv"}}, {{"dx_kv", "dx_kv"}}));
+  }
   if (variant.score_scale == ScoreScale::folded) {
-    // q_rope left sdpaFwd scaled, so dq is the gradient of the scaled query; qBwd multiplies with the scaled Wq.
+    // q_rope left the forward pass scaled, so dq is the gradient of the scaled query; the kernels multiply it with the
+    // scaled Wq.
     steps.push_back(cpu(CpuOp::unfold_scale, {"dq"}, {"dq_unscaled"}));
     steps.push_back(cpu(CpuOp::weight_gradient, {"dq_unscaled", "xn"}, {"dwq"}));
   } else {
     steps.push_back(cpu(CpuOp::weight_gradient, {"dq", "xn"}, {"dwq"}));
   }
-  const std::vector<PlanStep> rest = {
-      cpu(CpuOp::weight_gradient, {"dk", "xn"}, {"dwk"}),
-      cpu(CpuOp::weight_gradient, {"dv", "xn"}, {"dwv"}),
-      cpu(CpuOp::add, {"dx_q", "dx_kv"}, {"dxn"}),
-      cpu(CpuOp::rmsnorm_backward, {"x", "rms_att", "dxn"}, {"dx_norm", "drms_att"}),
-      cpu(CpuOp::add, {"dx2", "dx_norm"}, {"dx"}),
-  };
-  steps.insert(steps.end(), rest.begin(), rest.end());
+  steps.push_back(cpu(CpuOp::weight_gradient, {"dk", "xn"}, {"dwk"}));
+  steps.push_back(cpu(CpuOp::weight_gradient, {"dv", "xn"}, {"dwv"}));
+  if (!merged) steps.push_back(cpu(CpuOp::add, {"dx_q", "dx_kv"}, {"dxn"}));
+  steps.push_back(cpu(CpuOp::rmsnorm_backward, {"x", "rms_att", "dxn"}, {"dx_norm", "drms_att"}));
+  steps.push_back(cpu(CpuOp::add, {"dx2", "dx_norm"}, {"dx"}));
   return steps;
 }
 
@@ -99,15 +148,28 @@ std::vector<std::string> LayerPlan::kernels() const {
   return names;
 }
 
+std::set<std::string, std::less<>> kernels_of_all_plans() {
+  // Every kernel that is an alternative is one of a single value of a choice: no two choices cut the same kernels.
+  std::set<std::string, std::less<>> names;
+  for (const VariantChoice& choice : variant_choices())
+    for (std::size_t value = 0; value < choice.values.size(); ++value) {
+      Variant variant;
+      choice.set(variant, value);
+      for (std::string& name : layer_plan(variant).kernels()) names.insert(std::move(name));
+    }
+  return names;
+}
+
 std::string_view cpu_op_name(CpuOp op) {
   constexpr std::array<std::string_view, kCpuOps> names = {
-      "rmsnorm", "rmsnorm_backward", "residual",     "add",          "residual_scale", "silu_backward",
-      "tile_kv", "reduce_kv",        "rope_inverse", "unfold_scale", "weight_gradient"};
+      "rmsnorm",       "rmsnorm_backward", "residual",  "add",          "residual_scale", "silu_gate",
+      "silu_backward", "tile_kv",          "reduce_kv", "rope_inverse", "unfold_scale",   "weight_gradient"};
   return names.at(static_cast<std::size_t>(op));
 }
 
 std::string_view cpu_op_phase(CpuOp op) {
   switch (op) {
+    case CpuOp::silu_gate:
     case CpuOp::silu_backward:
       return "silu";
     case CpuOp::tile_kv:
@@ -122,7 +184,8 @@ std::string_view cpu_op_phase(CpuOp op) {
 }
 
 LayerPlan layer_plan(const Variant& variant) {
-  LayerPlan plan{forward_steps(), backward_steps(variant)};
+  LayerPlan plan{forward_steps(variant), feed_forward_backward(variant)};
+  append(plan.backward, attention_backward(variant));
   check_plan(plan);
   return plan;
 }

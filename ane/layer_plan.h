@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,7 @@ enum class CpuOp {
   residual,          // x, f -> x + a·f
   add,               // x, f -> x + f
   residual_scale,    // x -> a·x
+  silu_gate,         // h1, h3 -> g
   silu_backward,     // dg, h1, h3 -> dh1, dh3
   tile_kv,           // kv -> full
   reduce_kv,         // full -> kv
@@ -29,7 +32,7 @@ enum class CpuOp {
   unfold_scale,      // dq -> dq/sqrt(h): the gradient of the unscaled query, for dwq (folded score scale)
   weight_gradient,   // dout, act -> dw accumulated
 };
-inline constexpr std::size_t kCpuOps = 11;
+inline constexpr std::size_t kCpuOps = 12;
 
 /// A kernel or a CPU operation. Kernel inputs are (slot, tensor), outputs (block, tensor); blocks nobody reads are left
 /// out. CPU operands go by position.
@@ -50,12 +53,15 @@ struct LayerPlan {
   std::vector<std::string> kernels() const;
 };
 
+/// The kernels of any variant's plan.
+std::set<std::string, std::less<>> kernels_of_all_plans();
+
 std::string_view cpu_op_name(CpuOp op);
 /// The phase under which its time is counted: tile, reduce, rmsnorm, silu or weight_grad.
 std::string_view cpu_op_phase(CpuOp op);
 
-/// The seed's order of a step. Forward reads x and the weights and makes y; backward also reads dy and makes dx and the
-/// nine weight gradients.
+/// The seed's order of a step, cut into kernels as the variant says. Forward reads x and the weights and makes y;
+/// backward also reads dy and makes dx and the nine weight gradients.
 LayerPlan layer_plan(const Variant& variant);
 
 /// Throws std::logic_error naming the first tensor that a step reads before it is made, that is made twice, or that is

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace aneval::ane {
 namespace {
 
@@ -11,6 +13,68 @@ using ::testing::ElementsAre;
 TEST(LayerPlan, UsesTenKernelsInTheOrderOfATrainingStep) {
   EXPECT_THAT(layer_plan({}).kernels(), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
                                                     "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
+}
+
+std::vector<std::string> kernels_of(const char* variant) { return layer_plan(parse_variant(variant)).kernels(); }
+
+std::vector<std::string> cpu_steps_of(const char* variant) {
+  const LayerPlan plan = layer_plan(parse_variant(variant));
+  std::vector<std::string> names;
+  for (const auto* steps : {&plan.forward, &plan.backward})
+    for (const PlanStep& step : *steps)
+      if (!step.is_kernel()) names.push_back(step.name());
+  return names;
+}
+
+TEST(LayerPlan, MergedQkvBackwardSparesAKernelAndTheSum) {
+  EXPECT_THAT(kernels_of("qkv_backward=merged"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t",
+                                                             "wotBwd", "sdpaBwd1", "sdpaBwd2", "qkvBwd"));
+  EXPECT_EQ(std::ranges::count(cpu_steps_of("default"), "add"), 3);
+  EXPECT_EQ(std::ranges::count(cpu_steps_of("qkv_backward=merged"), "add"), 2);
+}
+
+TEST(LayerPlan, SiluBackwardInTheKernelSparesTheCpuStep) {
+  EXPECT_THAT(kernels_of("silu_backward=kernel"),
+              ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd1",
+                          "sdpaBwd2", "qBwd", "kvBwd"));
+  EXPECT_THAT(cpu_steps_of("default"), ::testing::Contains("silu_backward"));
+  EXPECT_THAT(cpu_steps_of("silu_backward=kernel"), ::testing::Not(::testing::Contains("silu_backward")));
+}
+
+TEST(LayerPlan, FeedForwardIsOneKernelOrTwoOrTwoWithTheGateBetween) {
+  EXPECT_THAT(kernels_of("ffn=split"), ElementsAre("sdpaFwd", "woFwd", "ffnUpGate", "ffnDown", "ffnBwdW2t",
+                                                   "ffnBwdW13t", "wotBwd", "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
+  EXPECT_THAT(kernels_of("ffn=cpu_gate"), ElementsAre("sdpaFwd", "woFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdW13t",
+                                                      "wotBwd", "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
+  EXPECT_THAT(cpu_steps_of("ffn=cpu_gate"), ::testing::Contains("silu_gate"));
+  EXPECT_THAT(cpu_steps_of("ffn=split"), ::testing::Not(::testing::Contains("silu_gate")));
+}
+
+TEST(LayerPlan, FusedOutputProjectionStillGivesItsWeightGradientAttn) {
+  EXPECT_THAT(kernels_of("wo=fused"), ElementsAre("sdpaWoFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
+                                                  "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
+  const LayerPlan plan = layer_plan(parse_variant("wo=fused"));
+  const auto gives_attn = [](const PlanStep& step) {
+    return std::ranges::find(step.outputs, std::pair<std::string, std::string>("attn", "attn")) != step.outputs.end();
+  };
+  EXPECT_TRUE(std::ranges::any_of(plan.forward, gives_attn));
+}
+
+TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
+  const auto known = kernels_of_all_plans();
+  EXPECT_EQ(known.size(), 16u);
+  std::vector<Variant> variants = {Variant{}};
+  for (const VariantChoice& choice : variant_choices()) {
+    if (choice.kind == ChoiceKind::form && choice.key != "score_scale") continue;  // it changes the plan as well
+    std::vector<Variant> more;
+    for (const Variant& variant : variants)
+      for (std::size_t value = 0; value < choice.values.size(); ++value) choice.set(more.emplace_back(variant), value);
+    variants = more;
+  }
+  EXPECT_EQ(variants.size(), 2u * 2 * 2 * 3 * 2);
+  for (const Variant& variant : variants)
+    for (const std::string& kernel : layer_plan(variant).kernels())  // throws for a broken plan
+      EXPECT_TRUE(known.contains(kernel)) << kernel << " of " << variant_text(variant);
 }
 
 TEST(LayerPlan, FoldedScaleDividesTheQueryGradientBeforeItsWeightGradient) {

@@ -110,28 +110,50 @@ PackedLayout::PackedLayout(std::vector<Slot> slots, std::vector<Block> blocks)
 }
 
 PackedLayout PackedLayout::along_width(std::vector<Slot> slots, std::vector<Block> blocks, const Variant& variant) {
-  // What is wrong with a slot is wrong wherever it lies.
-  PackedLayout layout(std::move(slots), std::move(blocks));
-  const auto place = [&](SlotKind first) {
-    std::ranges::stable_partition(layout.slots_, [&](const Slot& slot) { return slot.kind == first; });
-  };
-  place(variant.packing == Packing::acts_first ? SlotKind::activation : SlotKind::weight);
-  if (variant.weights == Weights::compiled) {
-    place(SlotKind::activation);
-    const auto weights = std::ranges::find(layout.slots_, SlotKind::weight, &Slot::kind);
-    layout.compiled_.assign(weights, layout.slots_.end());
-    layout.slots_.erase(weights, layout.slots_.end());
-    if (layout.slots_.empty()) throw wrong("slot", "", "there is none but weights that are compiled in");
-  }
-  layout.input_channels_ = layout.slots_.front().channels.padded_size();
-  for (Slot& slot : layout.slots_) {
+  std::vector<std::vector<Slot>> columns;
+  for (Slot& slot : slots) columns.push_back({std::move(slot)});
+  PackedLayout layout = in_columns(std::move(columns), std::move(blocks), variant);
+  for (const Slot& slot : layout.slots_)
     if (slot.channels != layout.slots_.front().channels)
       throw wrong("slot", slot.name, "has other channels than '" + layout.slots_.front().name + "' beside it");
-    slot.channel_offset = 0;
-    slot.width_offset = layout.input_width_;
-    layout.input_width_ =
-        multiply_add(layout.input_width_, slot.width.groups, slot.width.padded_run, "slot", slot.name);
+  return layout;
+}
+
+PackedLayout PackedLayout::in_columns(std::vector<std::vector<Slot>> columns, std::vector<Block> blocks,
+                                      const Variant& variant) {
+  std::vector<Slot> all;
+  for (const auto& column : columns) all.insert(all.end(), column.begin(), column.end());
+  // What is wrong with a slot is wrong wherever it lies.
+  PackedLayout layout(std::move(all), std::move(blocks));
+  std::erase_if(columns, [](const auto& column) { return column.empty(); });
+  for (const auto& column : columns)
+    for (const Slot& slot : column) {
+      if (slot.width != column.front().width)
+        throw wrong("slot", slot.name, "has another width than '" + column.front().name + "' above it");
+      if (slot.kind != column.front().kind)
+        throw wrong("slot", slot.name, "is not of the kind of '" + column.front().name + "' above it");
+    }
+  const bool compiled = variant.weights == Weights::compiled;
+  const SlotKind first = compiled || variant.packing == Packing::acts_first ? SlotKind::activation : SlotKind::weight;
+  std::ranges::stable_partition(columns, [&](const auto& column) { return column.front().kind == first; });
+  layout.slots_.clear();
+  for (auto& column : columns) {
+    if (compiled && column.front().kind == SlotKind::weight) {
+      layout.compiled_.insert(layout.compiled_.end(), column.begin(), column.end());
+      continue;
+    }
+    std::int64_t height = 0;
+    for (Slot& slot : column) {
+      slot.channel_offset = height;
+      slot.width_offset = layout.input_width_;
+      height = multiply_add(height, slot.channels.groups, slot.channels.padded_run, "slot", slot.name);
+      layout.slots_.push_back(slot);
+    }
+    const Slot& top = column.front();
+    layout.input_channels_ = std::max(layout.input_channels_, height);
+    layout.input_width_ = multiply_add(layout.input_width_, top.width.groups, top.width.padded_run, "slot", top.name);
   }
+  if (layout.slots_.empty()) throw wrong("slot", "", "there is none but weights that are compiled in");
   check_surface(layout.input_channels_, layout.input_width_, "slot");
   return layout;
 }

@@ -4,6 +4,7 @@
 //
 //   input surface  fp16 [1, C, 1, W]       slots along the width                    or along the channels
 //   row d:         | xn: S | wq_t: Q | wk_t: K | wv_t: K |                           q / k_tiled / v_tiled / da, W = S
+//                  or both: columns of slots, as | dq / dk / dv: S | wq / wk / wv: D |
 //   output surface fp16 [1, C', 1, S]      blocks along the channels: attn / q_rope / k_rope / v / xn
 #pragma once
 
@@ -80,6 +81,11 @@ class PackedLayout {
   /// Slots side by side along the last axis; all have the same channels. The variant's packing orders activations and
   /// weights, each kind keeping the order given; with static weights these are compiled() instead.
   static PackedLayout along_width(std::vector<Slot> slots, std::vector<Block> blocks, const Variant& variant);
+  /// Columns side by side; the slots of a column lie one below the other and have the same width. A column holds
+  /// activations or weights; packing and static weights treat columns as along_width treats slots. The rows below a
+  /// column that is not the tallest belong to no slot.
+  static PackedLayout in_columns(std::vector<std::vector<Slot>> columns, std::vector<Block> blocks,
+                                 const Variant& variant);
   /// Slots one below the other along the channels; all have the same width.
   static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks);
 

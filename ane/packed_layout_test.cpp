@@ -156,6 +156,43 @@ TEST(PackedLayout, SlotsBelowEachOther) {
   EXPECT_EQ(layout.slot("probs").width_offset, 0);
 }
 
+TEST(PackedLayout, ColumnsOfSlotsBelowEachOther) {
+  const auto make = [](const Variant& variant) {
+    return PackedLayout::in_columns({{activation("a", plain(6), plain(5)), activation("b", plain(3), plain(5))},
+                                     {activation("short", plain(2), plain(5))},
+                                     {weight("wa", plain(6), plain(4)), weight("wb", plain(3), plain(4))}},
+                                    {{.name = "out", .channels = plain(4), .width = plain(5)}}, variant);
+  };
+  const auto places = [](const PackedLayout& layout) {
+    std::vector<std::string> all;
+    for (const Slot& slot : layout.slots())
+      all.push_back(slot.name + "@" + std::to_string(slot.channel_offset) + "," + std::to_string(slot.width_offset));
+    return all;
+  };
+  const PackedLayout layout = make({});
+  EXPECT_EQ(layout.input_channels(), 9);  // of the tallest column
+  EXPECT_EQ(layout.input_width(), 14);
+  EXPECT_THAT(places(layout), testing::ElementsAre("a@0,0", "b@6,0", "short@0,5", "wa@0,10", "wb@6,10"));
+  Variant turned;
+  turned.packing = Packing::weights_first;
+  EXPECT_THAT(places(make(turned)), testing::ElementsAre("wa@0,0", "wb@6,0", "a@0,4", "b@6,4", "short@0,9"));
+  Variant compiled;
+  compiled.weights = Weights::compiled;
+  EXPECT_THAT(places(make(compiled)), testing::ElementsAre("a@0,0", "b@6,0", "short@0,5"));
+  EXPECT_EQ(make(compiled).compiled().size(), 2u);
+  EXPECT_EQ(make(compiled).input_width(), 10);
+}
+
+TEST(PackedLayout, ColumnsOfOneWidthAndKind) {
+  const std::vector<Block> blocks = {{.name = "out", .channels = plain(4), .width = plain(5)}};
+  const auto error_with = [&](Slot below) {
+    return error_of(
+        [&] { (void)PackedLayout::in_columns({{activation("a", plain(6), plain(5)), std::move(below)}}, blocks, {}); });
+  };
+  EXPECT_THAT(error_with(activation("b", plain(3), plain(4))), HasSubstr("'b': has another width than 'a' above it"));
+  EXPECT_THAT(error_with(weight("w", plain(3), plain(5))), HasSubstr("'w': is not of the kind of 'a' above it"));
+}
+
 TEST(PackedLayout, UnknownNamesAreAnsweredWithTheKnown) {
   const PackedLayout layout =
       PackedLayout::along_channels({activation("query", plain(4), plain(5))}, {{"value", plain(4), plain(5)}});

@@ -11,10 +11,13 @@ namespace {
 /// Values are listed in the order of the enum.
 template <class Enum>
 VariantChoice choice(std::string_view key, Enum Variant::* member, std::vector<std::string_view> values,
-                     std::string_view trade) {
-  return {key, std::move(values), trade,
+                     std::string_view trade, ChoiceKind kind = ChoiceKind::form) {
+  return {key,
+          std::move(values),
+          trade,
           [member](const Variant& variant) { return static_cast<std::size_t>(variant.*member); },
-          [member](Variant& variant, std::size_t value) { variant.*member = static_cast<Enum>(value); }};
+          [member](Variant& variant, std::size_t value) { variant.*member = static_cast<Enum>(value); },
+          kind};
 }
 
 std::vector<std::string> texts(const std::vector<std::string_view>& names) { return {names.begin(), names.end()}; }
@@ -38,6 +41,22 @@ const std::vector<VariantChoice>& variant_choices() {
       choice("weights", &Variant::weights, {"dynamic", "static"},
              "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
              "layer, which every update makes anew"),
+      choice(
+          "qkv_backward", &Variant::qkv_backward, {"split", "merged"},
+          "the gradients through Wq, Wk and Wv as two programs and a sum on the CPU, or as one product of one program: "
+          "a dispatch and a read less, one rounding of the sum instead of three",
+          ChoiceKind::cut),
+      choice("silu_backward", &Variant::silu_backward, {"cpu", "kernel"},
+             "the gradient of the gate in fp32 on the CPU, or in the program of W1 and W3: h1, h3 are written and dh1, "
+             "dh3 read once more, and the sigmoid is the engine's",
+             ChoiceKind::cut),
+      choice("ffn", &Variant::ffn, {"fused", "split", "cpu_gate"},
+             "the feed-forward block as one program, as two with g on a surface between them, or with SiLU and gate in "
+             "fp32 on the CPU: smaller surfaces, more dispatches",
+             ChoiceKind::cut),
+      choice("wo", &Variant::wo, {"separate", "fused"},
+             "the output projection as a program of its own, or inside sdpaFwd: a dispatch and a write of attn less",
+             ChoiceKind::cut),
   };
   return choices;
 }

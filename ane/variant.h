@@ -24,6 +24,15 @@ enum class Pad { none, multiple_of_32 };
 /// Where weights come from: slots of the input surface, or ("static") constants of the program, as the pipelines before
 /// the dynamic ones had them: then every update of a layer's weights compiles its kernels again.
 enum class Weights { dynamic, compiled };
+/// How a layer is cut into programs (docs/variants.md). These change its plan, and no kernel.
+/// qBwd, kvBwd and the CPU's sum, or all three products in qkvBwd.
+enum class QkvBackward { split, merged };
+/// The gradient of the gate: on the CPU before ffnBwdW13t, or in ffnBwdSiluW13t.
+enum class SiluBackward { cpu, kernel };
+/// ffnFused; ffnUpGate and ffnDown; or ffnUp, the gate on the CPU, and ffnDown.
+enum class FeedForward { fused, split, cpu_gate };
+/// woFwd after sdpaFwd, or both in sdpaWoFwd.
+enum class OutputProjection { separate, fused };
 
 struct Variant {
   HeadMap head_map = HeadMap::grouped;
@@ -32,9 +41,16 @@ struct Variant {
   RowSum row_sum = RowSum::reduce;
   Pad pad = Pad::none;
   Weights weights = Weights::dynamic;
+  QkvBackward qkv_backward = QkvBackward::split;
+  SiluBackward silu_backward = SiluBackward::cpu;
+  FeedForward ffn = FeedForward::fused;
+  OutputProjection wo = OutputProjection::separate;
 
   bool operator==(const Variant&) const = default;
 };
+
+/// What a choice changes: the form of kernels (layout, program, numbers), or which kernels a layer is cut into.
+enum class ChoiceKind { form, cut };
 
 /// One choice: its key, its values (the first is the default) and what it trades.
 struct VariantChoice {
@@ -43,6 +59,7 @@ struct VariantChoice {
   std::string_view trade;
   std::function<std::size_t(const Variant&)> get;
   std::function<void(Variant&, std::size_t)> set;
+  ChoiceKind kind = ChoiceKind::form;
 };
 
 const std::vector<VariantChoice>& variant_choices();

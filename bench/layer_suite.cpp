@@ -87,6 +87,39 @@ double flops_of(const LayerState& state, const std::vector<ane::PlanStep>& steps
   return flops;
 }
 
+double half_bytes_of(const ane::Axis& channels, const ane::Axis& width) {
+  return 2.0 * static_cast<double>(channels.size() * width.size());
+}
+
+/// What every kernel of these steps is given and what is read of it, and what an update of the weights stages for all
+/// kernels of the plan: bytes of fp16 on surfaces, padding left out.
+std::vector<Record> byte_rows(const LayerState& state, const std::vector<ane::PlanStep>& steps, const Record& row) {
+  std::vector<Record> rows;
+  const auto add = [&](const std::string& item, const char* phase, double bytes) {
+    Record moved = row;
+    moved.item = item;
+    moved.phase = phase;
+    rows.push_back(fact(moved, "bytes", bytes));
+  };
+  for (const ane::PlanStep& step : steps) {
+    if (!step.is_kernel()) continue;
+    const ane::PackedLayout& layout = state.programs->kernel(step.kernel).layout;
+    double written = 0, read = 0;
+    for (const auto& [name, tensor] : step.inputs)
+      written += half_bytes_of(layout.slot(name).channels, layout.slot(name).width);
+    for (const auto& [name, tensor] : step.outputs)
+      read += half_bytes_of(layout.block(name).channels, layout.block(name).width);
+    add(row.phase + "." + step_name(step), "write_acts", written);
+    add(row.phase + "." + step_name(step), "read", read);
+  }
+  double staged = 0;
+  for (const auto& [name, kernel] : state.programs->kernels())
+    for (const ane::Slot& slot : kernel.layout.slots())
+      if (slot.kind == ane::SlotKind::weight) staged += half_bytes_of(slot.channels, slot.width);
+  add("all", "stage_weights", staged);
+  return rows;
+}
+
 void check_results(const LayerState& state) {
   const std::string hash = validate::layer_hash(state.tensors);
   if (hash != state.output_hash) throw hash_differs("result of the layer", state.output_hash, hash);
@@ -125,8 +158,11 @@ Subject layer_subject(const std::shared_ptr<ValidatedCases>& cases, const std::s
   subject.warm = [times] { times->clear(); };
   const ane::LayerPlan& plan = state->programs->plan();
   subject.work.flops = flops_of(*state, forward ? plan.forward : plan.backward);
-  subject.facts = [state, times](const Record& row) {
+  subject.facts = [state, times, forward](const Record& row) {
     std::vector<Record> rows = times->rows(row);
+    const ane::LayerPlan& of_layer = state->programs->plan();
+    for (Record& moved : byte_rows(*state, forward ? of_layer.forward : of_layer.backward, row))
+      rows.push_back(std::move(moved));
     Record made = row;
     made.item = "all";  // for the whole layer, whatever its number of runs
     rows.push_back(fact(made, "compile_count", static_cast<double>(state->made.compile_attempts)));

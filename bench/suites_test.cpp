@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
 #include <set>
 
 #include "ane/emulator/emulator.h"
@@ -130,6 +131,19 @@ TEST_F(SuitesTest, ALayerCompilesEachKernelOnceAndItsSharesAddUp) {
     if (row.metric == "ratio") shares += *row.value;
   EXPECT_NEAR(shares, 1, 1e-9);
   EXPECT_GT(value(rows, "time", "layer_backward.sdpaBwd2"), 0);
+}
+
+TEST_F(SuitesTest, ALayersStepsSayWhatTheyMove) {
+  const auto rows = measure(named("layer_forward/tiny/seq=12"), 1);
+  std::map<std::string, double> bytes;
+  for (const Record& row : rows)
+    if (row.metric == "bytes") bytes[row.phase + " " + row.item] = *row.value;
+  EXPECT_EQ(bytes.at("write_acts layer_forward.woFwd"), 2 * 64 * 12);
+  EXPECT_EQ(bytes.at("read layer_forward.woFwd"), 2 * 32 * 12);
+  // Q = 64 and K = 32 rows, and not the block xn, which no step reads.
+  EXPECT_EQ(bytes.at("read layer_forward.sdpaFwd"), 2 * (64 + 64 + 32 + 32) * 12);
+  // wq, wk, wv, wo and w2 have a slot forward and one backward, w1 and w3 as well: D = 32, F = 64.
+  EXPECT_EQ(bytes.at("stage_weights all"), 2 * 2 * 32 * (64 + 32 + 32 + 64 + 3 * 64));
 }
 
 TEST_F(SuitesTest, ATrainingStepCompilesTenAndItsPhasesAddUp) {

@@ -31,10 +31,6 @@ constexpr const char* kFooter =
     "Kernels and layers are judged first (`aneval validate`), and every timed output is compared with the judged one.\n"
     "Google Benchmark's CPU column counts checks between timed runs too; the records' cpu_time does not.";
 
-void check_kernel(const std::string& kernel) {
-  if (!kernel.empty() && kernel != "layer") (void)ane::KernelRegistry::builtin().find(kernel);
-}
-
 bench::SuiteOptions suite_options(const BenchOptions& o) {
   bench::SuiteOptions suite;
   suite.variant = o.device.parsed_variant();
@@ -82,7 +78,7 @@ int bench_command(const BenchOptions& o, std::vector<std::string> google_flags) 
       throw input_error(flag, "is no option of this command", "see `aneval bench --help`");
   google_flags.insert(google_flags.begin(), "--benchmark_min_time=0.1");
   const bench::GoogleFlags flags(google_flags);
-  check_kernel(o.kernel);
+  if (!o.kernel.empty() && o.kernel != "layer") require_kernel(o.kernel, o.device.parsed_variant());
   check_result_file(o.out);
   bench::SuiteOptions suite = suite_options(o);
   suite.memory_gib = describe_environment(o.device.machine_label).memory_gib;

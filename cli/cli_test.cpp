@@ -105,6 +105,23 @@ TEST_F(Cli, ValidateWritesRecordsThatReadBackAndTheirCasesReproduce) {
   EXPECT_THAT(again.out, HasSubstr("PASSED: 1 cases"));
 }
 
+TEST_F(Cli, KernelsFollowTheCutOfTheVariant) {
+  const std::string variant = "qkv_backward=merged;ffn=cpu_gate";
+  const ProcessResult cut =
+      run({"validate", "--model", path("tiny.json"), "--variant", variant, "--filter", "data=random;grad=1"});
+  EXPECT_EQ(cut.code, 0) << cut.out << cut.err;
+  for (const char* kernel : {"qkvBwd", "ffnUp ", "ffnDown", "layer"}) EXPECT_THAT(cut.out, HasSubstr(kernel));
+  for (const char* kernel : {" qBwd ", " kvBwd ", " ffnFused "})
+    EXPECT_THAT(cut.out, ::testing::Not(HasSubstr(kernel)));
+  EXPECT_THAT(cut.out, HasSubstr("PASSED: 12 cases"));  // ten kernels, the generic matmul, the layer
+  EXPECT_EQ(run({"validate", "--model", path("tiny.json"), "--case", "kernel=qkvBwd;seed=3"}).code, 0);
+  for (const char* command : {"validate", "bench"}) {
+    expect_bad_input({command, "--model", path("tiny.json"), "--kernel", "ffnUp"}, "ffn=cpu_gate has it");
+    expect_bad_input({command, "--model", path("tiny.json"), "--kernel", "qBwd", "--variant", variant},
+                     "is in no layer of variant qkv_backward=merged;ffn=cpu_gate");
+  }
+}
+
 TEST_F(Cli, AFilterChoosesCasesByTheirKeys) {
   const ProcessResult one = run({"validate", "--model", path("tiny.json"), "--filter", "kernel=sdpaFwd;data=sinks"});
   EXPECT_EQ(one.code, 0) << one.out << one.err;

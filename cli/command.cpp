@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "common/error.h"
@@ -69,6 +70,23 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--machine-label", options.machine_label, "name of this machine in the records");
   app.add_option("--run-id", options.run_id, "run_id of the records, for several processes of one run");
   app.add_option("--proc", options.proc, "number of this process within the run")->check(CLI::NonNegativeNumber);
+}
+
+void require_kernel(const std::string& kernel, const ane::Variant& variant) {
+  const auto registry = ane::KernelRegistry::builtin();
+  (void)registry.find(kernel);
+  const auto has = [&](const ane::Variant& v) {
+    return std::ranges::any_of(registry.of_variant(v), [&](const auto& spec) { return spec.name == kernel; });
+  };
+  if (has(variant)) return;
+  std::string remedy = "see `aneval list variants`";
+  for (const ane::VariantChoice& choice : ane::variant_choices())
+    for (std::size_t value = 0; value < choice.values.size(); ++value) {
+      ane::Variant other = variant;
+      choice.set(other, value);
+      if (has(other)) remedy = fmt::format("{}={} has it", choice.key, choice.values[value]);
+    }
+  throw input_error("--kernel " + kernel, "is in no layer of variant " + ane::variant_text(variant), remedy);
 }
 
 void add_kernel_options(CLI::App& app, KernelOptions& options) {

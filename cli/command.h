@@ -60,6 +60,9 @@ struct DeviceOptions {
 
 void add_device_options(CLI::App& app, DeviceOptions& options);
 
+/// Errors: an unknown kernel, or one that a layer of the variant does not have; then with a choice whose layer has it.
+void require_kernel(const std::string& kernel, const ane::Variant& variant);
+
 /// One kernel at one shape, for commands that need no device.
 struct KernelOptions {
   DeviceOptions device;  // model, seq and variant of it

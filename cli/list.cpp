@@ -19,7 +19,7 @@ namespace {
 
 void list_kernels() {
   const auto registry = ane::KernelRegistry::builtin();
-  for (const ane::KernelSpec& spec : registry.all()) fmt::print("{:<12} {}\n", spec.name, spec.summary);
+  for (const ane::KernelSpec& spec : registry.all()) fmt::print("{:<14} {}\n", spec.name, spec.summary);
 }
 
 void list_models() {
@@ -31,7 +31,7 @@ void list_models() {
 void list_variants() {
   for (const ane::VariantChoice& choice : ane::variant_choices()) {
     std::vector<std::string> values(choice.values.begin(), choice.values.end());
-    fmt::print("{:<12} {:<32} {}\n", choice.key, join(values, "|"), choice.trade);
+    fmt::print("{:<18} {:<32} {}\n", choice.key, join(values, "|"), choice.trade);
   }
 }
 

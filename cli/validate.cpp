@@ -119,6 +119,7 @@ std::vector<validate::Case> choose_cases(const ValidateOptions& o, CaseRunner& r
   if (!o.kernel.empty()) {
     if (o.kernel != "layer") (void)ane::KernelRegistry::builtin().find(o.kernel);
     std::erase_if(cases, [&](const validate::Case& c) { return c.kernel != o.kernel; });
+    if (cases.empty() && o.kernel != "layer") require_kernel(o.kernel, device.parsed_variant());
     if (cases.empty()) throw input_error("--kernel " + o.kernel, "has no case here", "see `aneval list cases`");
   }
   std::erase_if(cases, [&](const validate::Case& c) { return !validate::matches(c, o.filter); });
@@ -164,7 +165,8 @@ class Runner {
 
   Outcome run(const validate::Case& c) {
     if (!worker_) return here_.run(c);
-    const std::int64_t compiles = c.kernel == "layer" ? 10 : 1;
+    const auto compiles =
+        c.kernel == "layer" ? static_cast<std::int64_t>(ane::layer_plan(c.variant).kernels().size()) : 1;
     const TaskResult task = worker_->run(worker_task(settings_, validate::case_text(c)), compiles);
     if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
     Status status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;

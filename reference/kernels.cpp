@@ -43,9 +43,9 @@ double scale_of(const ModelShape& shape, const Options& options) {
   return options.folded_scale ? 1.0 : score_scale(shape);
 }
 
+/// attn, q_rope, k_rope and v of xn, and the slots' weights.
 template <class T>
-Matrices<T> sdpa_fwd(const ModelShape& m, const Options& options, const Matrices<T>& in) {
-  Slots<T> slots("sdpaFwd", in);
+Matrices<T> attention_forward(const ModelShape& m, const Options& options, Slots<T>& slots) {
   const Matrix<T>& xn = slots.first("xn", m.dim);
   const Matrix<T>& wq_t = slots.matrix("wq_t", m.dim, m.q_dim());
   const Matrix<T>& wk_t = slots.matrix("wk_t", m.dim, m.kv_dim());
@@ -62,7 +62,22 @@ Matrices<T> sdpa_fwd(const ModelShape& m, const Options& options, const Matrices
   Matrix<T> probs;
   attention_probs(heads, scale_of(m, options), q, k, probs);
   attention_values(heads, probs, v, out["attn"]);
-  out["xn"] = xn;
+  return out;
+}
+
+template <class T>
+Matrices<T> sdpa_fwd(const ModelShape& m, const Options& options, const Matrices<T>& in) {
+  Slots<T> slots("sdpaFwd", in);
+  Matrices<T> out = attention_forward(m, options, slots);
+  out["xn"] = slots.activation("xn", m.dim);
+  return out;
+}
+
+template <class T>
+Matrices<T> sdpa_wo_fwd(const ModelShape& m, const Options& options, const Matrices<T>& in) {
+  Slots<T> slots("sdpaWoFwd", in);
+  Matrices<T> out = attention_forward(m, options, slots);
+  out["o"] = slots.matrix("wo", m.dim, m.q_dim()) * out.at("attn");
   return out;
 }
 
@@ -93,6 +108,41 @@ Matrices<T> ffn_fused(const ModelShape& m, const Options&, const Matrices<T>& in
   return out;
 }
 
+/// h1 and h3 of xm.
+template <class T>
+Matrices<T> up_projections(const ModelShape& m, Slots<T>& slots) {
+  const Matrix<T>& xm = slots.first("xm", m.dim);
+  Matrices<T> out;
+  out["h1"].noalias() = slots.matrix("w1_t", m.dim, m.hidden).transpose() * xm;
+  out["h3"].noalias() = slots.matrix("w3_t", m.dim, m.hidden).transpose() * xm;
+  return out;
+}
+
+template <class T>
+Matrices<T> ffn_up_gate(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("ffnUpGate", in);
+  Matrices<T> out = up_projections(m, slots);
+  gated_silu(out.at("h1"), out.at("h3"), out["g"]);
+  return out;
+}
+
+template <class T>
+Matrices<T> ffn_up(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("ffnUp", in);
+  return up_projections(m, slots);
+}
+
+template <class T>
+Matrices<T> ffn_down(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("ffnDown", in);
+  const Matrix<T>& g = slots.first("g", m.hidden);
+  Matrix<T> y = slots.activation("x2", m.dim);
+  y.noalias() += (T(m.residual_scale) * slots.matrix("w2_t", m.hidden, m.dim).transpose()) * g;
+  Matrices<T> out;
+  out.emplace("y", std::move(y));
+  return out;
+}
+
 template <class T>
 Matrices<T> ffn_bwd_w2t(const ModelShape& m, const Options&, const Matrices<T>& in) {
   Slots<T> slots("ffnBwdW2t", in);
@@ -111,6 +161,20 @@ Matrices<T> ffn_bwd_w13t(const ModelShape& m, const Options&, const Matrices<T>&
   dx.noalias() += slots.matrix("w3", m.hidden, m.dim).transpose() * dh3;
   Matrices<T> out;
   out.emplace("dx_ffn", std::move(dx));
+  return out;
+}
+
+template <class T>
+Matrices<T> ffn_bwd_silu_w13t(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("ffnBwdSiluW13t", in);
+  const Matrix<T>& dg = slots.first("dsilu", m.hidden);
+  const Matrix<T>& h1 = slots.activation("h1", m.hidden);
+  const Matrix<T>& h3 = slots.activation("h3", m.hidden);
+  Matrices<T> out;
+  Matrix<T>&dh1 = out["dh1"], &dh3 = out["dh3"], &dx = out["dx_ffn"];
+  gated_silu_backward(h1, h3, dg, dh1, dh3);
+  dx.noalias() = slots.matrix("w1", m.hidden, m.dim).transpose() * dh1;
+  dx.noalias() += slots.matrix("w3", m.hidden, m.dim).transpose() * dh3;
   return out;
 }
 
@@ -172,6 +236,20 @@ Matrices<T> kv_bwd(const ModelShape& m, const Options&, const Matrices<T>& in) {
   return out;
 }
 
+template <class T>
+Matrices<T> qkv_bwd(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("qkvBwd", in);
+  const Matrix<T>& dq = slots.first("dq", m.q_dim());
+  const Matrix<T>& dk = slots.activation("dk", m.kv_dim());
+  const Matrix<T>& dv = slots.activation("dv", m.kv_dim());
+  Matrices<T> out;
+  Matrix<T>& dxn = out["dxn"];
+  dxn.noalias() = slots.matrix("wq", m.q_dim(), m.dim).transpose() * dq;
+  dxn.noalias() += slots.matrix("wk", m.kv_dim(), m.dim).transpose() * dk;
+  dxn.noalias() += slots.matrix("wv", m.kv_dim(), m.dim).transpose() * dv;
+  return out;
+}
+
 /// Any act [ic, S] and w [ic, oc]: the model's shape does not matter.
 template <class T>
 Matrices<T> dyn_matmul(const ModelShape&, const Options&, const Matrices<T>& in) {
@@ -199,6 +277,12 @@ KernelTable KernelTable::builtin() {
       {"sdpaBwd2", sdpa_bwd2<double>, sdpa_bwd2<float>},
       {"qBwd", q_bwd<double>, q_bwd<float>},
       {"kvBwd", kv_bwd<double>, kv_bwd<float>},
+      {"qkvBwd", qkv_bwd<double>, qkv_bwd<float>},
+      {"ffnBwdSiluW13t", ffn_bwd_silu_w13t<double>, ffn_bwd_silu_w13t<float>},
+      {"ffnUpGate", ffn_up_gate<double>, ffn_up_gate<float>},
+      {"ffnUp", ffn_up<double>, ffn_up<float>},
+      {"ffnDown", ffn_down<double>, ffn_down<float>},
+      {"sdpaWoFwd", sdpa_wo_fwd<double>, sdpa_wo_fwd<float>},
       {"dynMatmul", dyn_matmul<double>, dyn_matmul<float>},
   };
   return table;

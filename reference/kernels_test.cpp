@@ -23,8 +23,9 @@ struct Chain {
     const Matrices<double> gradients = layer_backward(shape, options, chain.tensors, tape, dy);
     chain.tensors.insert(tape.begin(), tape.end());
     chain.tensors.insert(gradients.begin(), gradients.end());
-    for (const char* name : {"wq", "wk", "wv", "wo", "w1", "w3"})
+    for (const char* name : {"wq", "wk", "wv", "wo", "w1", "w2", "w3"})
       chain.tensors[std::string(name) + "_t"] = chain.tensors[name].transpose();
+    chain.tensors["dxn"] = chain.tensors.at("dx_q") + chain.tensors.at("dx_kv");
     chain.tensors["k_tiled"] = chain.tiled("k");
     chain.tensors["v_tiled"] = chain.tiled("v");
     return chain;
@@ -67,6 +68,18 @@ const std::vector<Wiring>& wirings() {
        {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}},
       {"qBwd", {{"dq", "dq"}, {"wq", "wq"}}, {{"dx_q", "dx_q"}}},
       {"kvBwd", {{"dk", "dk"}, {"dv", "dv"}, {"wk", "wk"}, {"wv", "wv"}}, {{"dx_kv", "dx_kv"}}},
+      {"qkvBwd",
+       {{"dq", "dq"}, {"dk", "dk"}, {"dv", "dv"}, {"wq", "wq"}, {"wk", "wk"}, {"wv", "wv"}},
+       {{"dxn", "dxn"}}},
+      {"ffnBwdSiluW13t",
+       {{"dsilu", "dsilu"}, {"h1", "h1"}, {"h3", "h3"}, {"w1", "w1"}, {"w3", "w3"}},
+       {{"dx_ffn", "dx_ffn"}, {"dh1", "dh1"}, {"dh3", "dh3"}}},
+      {"ffnUpGate", {{"xm", "xm"}, {"w1_t", "w1_t"}, {"w3_t", "w3_t"}}, {{"h1", "h1"}, {"h3", "h3"}, {"g", "g"}}},
+      {"ffnUp", {{"xm", "xm"}, {"w1_t", "w1_t"}, {"w3_t", "w3_t"}}, {{"h1", "h1"}, {"h3", "h3"}}},
+      {"ffnDown", {{"g", "g"}, {"x2", "x2"}, {"w2_t", "w2_t"}}, {{"y", "y"}}},
+      {"sdpaWoFwd",
+       {{"xn", "xn"}, {"wq_t", "wq_t"}, {"wk_t", "wk_t"}, {"wv_t", "wv_t"}, {"wo", "wo"}},
+       {{"o", "o"}, {"attn", "attn"}, {"q_rope", "q"}, {"k_rope", "k"}, {"v", "v"}}},
       {"dynMatmul", {{"act", "xm"}, {"w", "w1_t"}}, {{"y", "h1"}}},
   };
   return all;

@@ -81,12 +81,12 @@ void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
   }
 }
 
-/// Attention of sdpaFwd that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four rows of
-/// xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation leaves in
-/// place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18. All other lanes of the queries
-/// hold integers, which meet no key but that of token 0 (its mark is the only one that Wk's other lanes read): q_rope
-/// and k_rope are those integers at position 0, where nothing is rotated, and the scores change by a few hundred at
-/// most.
+/// Attention of a forward kernel that picks key 0 (even queries) or key 1 (odd ones), so that attn is a copy of v: four
+/// rows of xn mark tokens, and Wq, Wk turn the marks into 128 in one lane of the slowest RoPE pair, which rotation
+/// leaves in place to well within pi/4. The scores differ by about 128²/sqrt(h), far above 18. All other lanes of the
+/// queries hold integers, which meet no key but that of token 0 (its mark is the only one that Wk's other lanes read):
+/// q_rope and k_rope are those integers at position 0, where nothing is rotated, and the scores change by a few hundred
+/// at most.
 void fill_forward_selection(const Case& c, CaseData& data) {
   const ModelShape& shape = c.shape;
   Tensor &xn = data.activations.at("xn"), &wq = data.weights.at("wq"), &wk = data.weights.at("wk");
@@ -141,8 +141,8 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
       const float quarters = 4 * std::exp2(std::ceil(std::log2(static_cast<float>(c.shape.head_dim)) / 2));
       if (slot.name == "dp")
         for (float& value : tensor.data) value *= quarters;
-      // The first half of the tokens silences h1: there g = 0 and y = x2, exactly.
-      if (slot.name == "xm")
+      // The first half of the tokens silences h1: there g = 0 and y = x2, exactly, and σ = 1/2.
+      if (slot.name == "xm" || slot.name == "h1")
         for (std::int64_t d = 0; d < tensor.rows(); ++d)
           std::fill_n(tensor.data.begin() + d * tensor.cols(), tensor.cols() / 2, 0.0F);
     }
@@ -151,8 +151,11 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
     else
       data.activations[slot.name] = std::move(tensor);
   }
-  if (c.kernel == "sdpaBwd1") fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
-  if (c.kernel == "sdpaFwd") fill_forward_selection(c, data);
+  // Kernels that attend; one that is given probabilities does not.
+  const bool queries = data.activations.contains("q") && data.activations.contains("k_tiled");
+  if (queries && !data.activations.contains("probs"))
+    fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
+  if (data.activations.contains("xn") && data.weights.contains("wk")) fill_forward_selection(c, data);
   return data;
 }
 

@@ -153,7 +153,7 @@ void add_sinks_to_forward(const Case& c, CaseData& data) {
 void add_sinks(const Case& c, CaseData& data) {
   if (data.activations.contains("k_tiled")) {
     add_sinks_to_heads(c, data);
-  } else if (data.weights.contains("wq") && data.weights.contains("wk")) {
+  } else if (data.activations.contains("xn") && data.weights.contains("wk")) {
     add_sinks_to_forward(c, data);
   } else {
     for (auto& [slot, tensor] : data.activations)

@@ -77,6 +77,11 @@ TEST_P(ExactData, LinearBlocksAndSelectionsRoundNothingOnAnyShape) {
                                                 {"ffnBwdW13t", {"dx_ffn"}},
                                                 {"qBwd", {"dx_q"}},
                                                 {"kvBwd", {"dx_kv"}},
+                                                {"qkvBwd", {"dxn"}},
+                                                {"ffnUpGate", {"h1", "h3"}},
+                                                {"ffnUp", {"h1", "h3"}},
+                                                {"ffnDown", {"y"}},
+                                                {"sdpaWoFwd", {"o", "attn", "v"}},
                                                 {"sdpaBwd1", {"dv_full", "probs", "dp"}}};
   for (const ModelShape& shape : edge_shapes())
     for (const auto& [kernel, names] : blocks)
@@ -84,21 +89,26 @@ TEST_P(ExactData, LinearBlocksAndSelectionsRoundNothingOnAnyShape) {
 }
 
 TEST_P(ExactData, QueriesAndKeysRoundNothingAtPosition0) {
-  for (ModelShape shape : edge_shapes()) {
-    const Case whole = exact_case("sdpaFwd", shape);
-    Case first = whole;
-    first.shape.seq = 1;
-    expect_exact(checker_->run(first, first_tokens(whole, 1)), {"q_rope", "k_rope"}, GetParam());
-  }
+  for (const ModelShape& shape : edge_shapes())
+    for (const char* kernel : {"sdpaFwd", "sdpaWoFwd"}) {
+      const Case whole = exact_case(kernel, shape);
+      Case first = whole;
+      first.shape.seq = 1;
+      expect_exact(checker_->run(first, first_tokens(whole, 1)), {"q_rope", "k_rope"}, GetParam());
+    }
 }
 
 TEST_P(ExactData, TheGateRoundsNothingWhereH1IsZero) {
   for (const ModelShape& shape : edge_shapes()) {
     if (shape.seq == 1) continue;
-    const Case whole = exact_case("ffnFused", shape);
-    Case silent = whole;
-    silent.shape.seq = shape.seq / 2;
-    expect_exact(checker_->run(silent, first_tokens(whole, silent.shape.seq)), {"y", "g", "h1"}, GetParam());
+    const std::map<std::string, Blocks> blocks = {
+        {"ffnFused", {"y", "g", "h1"}}, {"ffnUpGate", {"g", "h1"}}, {"ffnBwdSiluW13t", {"dh3"}}};
+    for (const auto& [kernel, names] : blocks) {
+      const Case whole = exact_case(kernel, shape);
+      Case silent = whole;
+      silent.shape.seq = shape.seq / 2;
+      expect_exact(checker_->run(silent, first_tokens(whole, silent.shape.seq)), names, GetParam());
+    }
   }
 }
 
@@ -141,7 +151,8 @@ TEST(ExactDataContent, NoBlockIsMostlyZero) {
                          Row{"woFwd", "o", 0.5}, Row{"ffnFused", "y", 0.5}, Row{"ffnBwdW2t", "dsilu", 0.5},
                          Row{"ffnBwdW13t", "dx_ffn", 0.5}, Row{"wotBwd", "da", 0.5}, Row{"sdpaBwd1", "dp", 0.5},
                          Row{"sdpaBwd1", "dv_full", 0.05}, Row{"sdpaBwd2", "dq", 0.3}, Row{"sdpaBwd2", "dk_full", 0.1},
-                         Row{"qBwd", "dx_q", 0.5}, Row{"kvBwd", "dx_kv", 0.5}})
+                         Row{"qBwd", "dx_q", 0.5}, Row{"kvBwd", "dx_kv", 0.5}, Row{"qkvBwd", "dxn", 0.5},
+                         Row{"ffnDown", "y", 0.5}, Row{"ffnUp", "h3", 0.2}, Row{"sdpaWoFwd", "o", 0.5}})
     EXPECT_GT(filled(exact_case(row.kernel, edge_shapes().front()), row.block), row.least)
         << row.kernel << ' ' << row.block;
   // Position 0, where all lanes count.

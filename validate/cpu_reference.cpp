@@ -96,6 +96,17 @@ std::vector<CpuReference> scale(const Call& call, double a) {
   return {y};
 }
 
+constexpr double kLeastSigma = 0x1p-128;
+
+/// g = h1·σ·h3: σ's four roundings, told below, and two products.
+std::vector<CpuReference> silu_gate(const Call& call) {
+  const Matrix &h1 = call.x(), &h3 = call.in.at(1);
+  CpuReference g;
+  reference::gated_silu(h1, h3, g.value);
+  g.bound = gamma(6) * g.value.array().abs() + (kLeastSigma + 2 * kUnderflow) * at_least_one(h1) * at_least_one(h3);
+  return {g};
+}
+
 /// σ = 1/(1 + e^-h1) = e^h1/(1 + e^h1) meets four roundings either way: the exponential's, which is within a unit in
 /// the last place and counts twice, the addition, the quotient. Where e^-h1 overflows, σ comes out as 0 and is below
 /// 2^-128.
@@ -105,7 +116,6 @@ std::vector<CpuReference> scale(const Call& call, double a) {
 ///                                       once for h1·1 and once for h1·σ
 std::vector<CpuReference> silu_backward(const Call& call) {
   const Matrix &dg = call.x(), &h1 = call.in.at(1), &h3 = call.in.at(2);
-  constexpr double kLeastSigma = 0x1p-128;
   CpuReference dh1, dh3;
   reference::gated_silu_backward(h1, h3, dg, dh1.value, dh3.value);
   const Matrix sigma = (1 + (-h1.array()).exp()).inverse();
@@ -194,6 +204,8 @@ std::vector<CpuReference> cpu_reference(ane::CpuOp op, const ModelShape& shape, 
       return add(call);
     case ane::CpuOp::residual_scale:
       return scale(call, shape.residual_scale);
+    case ane::CpuOp::silu_gate:
+      return silu_gate(call);
     case ane::CpuOp::silu_backward:
       return silu_backward(call);
     case ane::CpuOp::tile_kv:

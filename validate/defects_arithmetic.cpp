@@ -1,6 +1,7 @@
 // Defects of a device's arithmetic: narrower sums, stores and tables than the profile has, and lost terms.
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 
 #include "validate/defects.h"
 
@@ -12,9 +13,12 @@ using emulator::Step;
 using emulator::StepKind;
 
 bool anywhere(const DefectSite&) { return true; }
-bool has_softmax(const DefectSite& site) { return site.kernel() == "sdpaFwd" || site.kernel() == "sdpaBwd1"; }
+bool is_one_of(const DefectSite& site, std::initializer_list<std::string_view> kernels) {
+  return std::ranges::find(kernels, site.kernel()) != kernels.end();
+}
+bool has_softmax(const DefectSite& site) { return is_one_of(site, {"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}); }
 bool has_row_sum(const DefectSite& site) { return site.kernel() == "sdpaBwd2"; }
-bool has_sigmoid(const DefectSite& site) { return site.kernel() == "ffnFused"; }
+bool has_sigmoid(const DefectSite& site) { return is_one_of(site, {"ffnFused", "ffnUpGate", "ffnBwdSiluW13t"}); }
 
 Defect computed(const char* name, const char* summary, bool (*applies)(const DefectSite&), ArithmeticFault fault) {
   Defect defect{name, summary, Mechanism::arithmetic, applies};

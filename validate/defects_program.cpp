@@ -71,11 +71,11 @@ bool grouped_heads(const DefectSite& site) {
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
-  const Applies attention = both(kernels({"sdpaFwd", "sdpaBwd1"}, 3), unpadded);
-  const Applies scores = both(kernels({"sdpaFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
+  const Applies attention = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded);
+  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
-                           both(kernels({"sdpaFwd"}, 2), grouped_heads),
+                           both(kernels({"sdpaFwd", "sdpaWoFwd"}, 2), grouped_heads),
                            [](ane::KernelConfig& c) { c.variant.head_map = ane::HeadMap::cyclic_fwd; }));
   all.push_back(edited("mask_sees_next", "the causal mask lets every query see the next key", attention,
                        masked([](std::int64_t query, std::int64_t key, std::int64_t, double& mask) {
@@ -120,7 +120,7 @@ std::vector<Defect> attention_defects() {
 }
 
 std::vector<Defect> rotation_defects() {
-  const Applies rotates = both(kernels({"sdpaFwd"}, 2), unpadded);
+  const Applies rotates = both(kernels({"sdpaFwd", "sdpaWoFwd"}, 2), unpadded);
   std::vector<Defect> all;
   all.push_back(edited("rope_sign", "RoPE turns the other way", rotates, [](const DefectSite&, ProgramEdit& edit) {
     edit.change_weights("rope_sin", [](std::span<double> sin) {
@@ -159,17 +159,22 @@ std::vector<Defect> rotation_defects() {
 
 std::vector<Defect> feed_forward_defects() {
   std::vector<Defect> all;
-  all.push_back(configured(
-      "residual_scale_missing", "the residual is added with scale 1",
-      both(kernels({"ffnFused"}), [](const DefectSite& site) { return site.config.shape.residual_scale != 1; }),
-      [](ane::KernelConfig& c) { c.shape.residual_scale = 1; }));
-  all.push_back(edited("silu_is_sigmoid", "the gate is the sigmoid, without its factor x", kernels({"ffnFused"}),
+  all.push_back(configured("residual_scale_missing", "the residual is added with scale 1",
+                           both(kernels({"ffnFused", "ffnDown"}),
+                                [](const DefectSite& site) { return site.config.shape.residual_scale != 1; }),
+                           [](ane::KernelConfig& c) { c.shape.residual_scale = 1; }));
+  all.push_back(edited("silu_is_sigmoid", "the gate is the sigmoid, without its factor x",
+                       kernels({"ffnFused", "ffnUpGate"}),
                        [](const DefectSite&, ProgramEdit& edit) { edit.set_argument("g_s", "x", "sigma"); }));
   all.push_back(edited("second_term_missing", "of two products that are added, the first alone is the result",
-                       kernels({"ffnBwdW13t", "kvBwd"}), [](const DefectSite& site, ProgramEdit& edit) {
+                       kernels({"ffnBwdW13t", "ffnBwdSiluW13t", "kvBwd"}),
+                       [](const DefectSite& site, ProgramEdit& edit) {
                          const std::string first = site.kernel() == "kvBwd" ? "wk_product" : "w1_product";
                          edit.replace_uses("sum", first, [](const mil::Operation&) { return true; });
                        }));
+  all.push_back(edited("gate_without_slope", "the gradient of the gate lacks SiLU's term x·σ'",
+                       kernels({"ffnBwdSiluW13t"}),
+                       [](const DefectSite&, ProgramEdit& edit) { edit.set_argument("dh1", "y", "one"); }));
   return all;
 }
 

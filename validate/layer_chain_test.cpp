@@ -40,7 +40,7 @@ TEST(CpuSteps, HoldTheirBoundsAtEveryEdgeShapeUnderEveryVariant) {
   const auto device = make_device();
   std::set<std::string> steps;
   for (const ModelShape& shape : edge_shapes()) {
-    for (const char* variant : {"default", "score_scale=folded", "pad=32", "head_map=cyclic"}) {
+    for (const char* variant : {"default", "score_scale=folded", "pad=32", "head_map=cyclic", "ffn=cpu_gate"}) {
       const Case c = layer_case(shape, variant);
       const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));
       EXPECT_NE(result.status, Status::wrong_result) << shape.name << ' ' << variant << ": " << result.reason;
@@ -91,6 +91,7 @@ TEST(CpuSteps, HoldTheirBoundsAtTheWidthsOfQwen3) {
     // One rounding: the bound is reached, so it could not be smaller.
     EXPECT_GT(ratio(ane::CpuOp::add, {x, x}), 0.9);
     EXPECT_GT(ratio(ane::CpuOp::residual_scale, {x}), 0.1);
+    ratio(ane::CpuOp::silu_gate, {h, h});
     ratio(ane::CpuOp::silu_backward, {h, h, h}, 2);
     EXPECT_EQ(ratio(ane::CpuOp::tile_kv, {kv}), 0);
     EXPECT_GT(ratio(ane::CpuOp::reduce_kv, {q}), 0.9);
@@ -101,12 +102,12 @@ TEST(CpuSteps, HoldTheirBoundsAtTheWidthsOfQwen3) {
 }
 
 /// A layer whose CPU does one thing wrong.
-LayerResult check_with(ane::CpuOp op, const ane::CpuFunction& function,
-                       const ModelShape& shape = edge_shapes().front()) {
+LayerResult check_with(ane::CpuOp op, const ane::CpuFunction& function, const ModelShape& shape = edge_shapes().front(),
+                       const char* variant = "default") {
   const auto device = make_device();
   ane::CpuOps ops = ane::CpuOps::builtin();
   ops.replace(op, function);
-  const Case c = layer_case(shape);
+  const Case c = layer_case(shape, variant);
   return check_layer(options_for(*device), c, random_layer_tensors(c), ops);
 }
 
@@ -154,6 +155,19 @@ TEST(CpuDefects, SiluBackwardWithoutItsSecondTerm) {
                      },
                      shape),
                  "silu_backward (dh1)");
+}
+
+TEST(CpuDefects, GateWithoutItsFactor) {
+  for (const ModelShape& shape : edge_shapes())
+    expect_found(check_with(
+                     ane::CpuOp::silu_gate,
+                     [](const ane::CpuCall& call) {
+                       const Tensor &h1 = *call.in[0], &h3 = *call.in[1];
+                       const auto g = call.output(0, h1.shape);
+                       for (std::size_t i = 0; i < g.size(); ++i) g[i] = h3.data[i] / (1 + std::exp(-h1.data[i]));
+                     },
+                     shape, "ffn=cpu_gate"),
+                 "silu_gate (g)");
 }
 
 TEST(CpuDefects, ReduceThatMissesOneHead) {
@@ -220,7 +234,8 @@ TEST(CpuSteps, AreNotAccusedOfWhatTheyWereGiven) {
 
 TEST(Chain, HasEveryTensorOfThePlanInItsOrder) {
   const auto device = make_device();
-  for (const char* variant : {"default", "score_scale=folded", "head_map=cyclic;pad=32"}) {
+  for (const char* variant : {"default", "score_scale=folded", "head_map=cyclic;pad=32", "qkv_backward=merged",
+                              "silu_backward=kernel", "ffn=split", "ffn=cpu_gate", "wo=fused"}) {
     const Case c = layer_case(edge_shapes().front(), variant);
     const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));
     std::vector<std::string> made, errors;

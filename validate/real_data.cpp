@@ -44,8 +44,10 @@ CaseData real_case_data(const Case& c, const ane::PackedLayout& layout, const re
     for (const ane::PlanStep& candidate : *steps)
       if (candidate.kernel == c.kernel) step = &candidate;
   if (step == nullptr)
-    throw input_error("kernel " + c.kernel, "is not part of a layer, so a model gives it no real data",
-                      "choose one of the layer's kernels");
+    throw input_error(
+        "kernel " + c.kernel,
+        "is not part of a layer of variant " + ane::variant_text(c.variant) + ", so a model gives it no real data",
+        "choose one of the layer's kernels, or the variant whose layer has this one (docs/variants.md)");
   CaseData data;
   for (const auto& [slot, tensor] : step->inputs) data.activations[slot] = trace_tensor(c, trace, tensor);
   scale_gradients(data, c.loss_scale);

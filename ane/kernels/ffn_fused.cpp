@@ -9,17 +9,12 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   Parts p(config, layout);
   mil::Builder& b = p.builder();
   const mil::Value tokens = p.tokens_first(p.slot("xm"), "xm");
-  // [1, C, 1, N] weight -> [1, 1, C, N]
-  const auto matrix = [&](std::string_view slot) {
-    const mil::Value w = p.slot(slot);
-    return b.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(slot) + "_m");
-  };
-  const mil::Value h1 = b.matmul(tokens, matrix("w1_t"), false, false, "h1_s");
-  const mil::Value h3 = b.matmul(tokens, matrix("w3_t"), false, false, "h3_s");
+  const mil::Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
+  const mil::Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
   const mil::Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
   const mil::Value g = b.mul(silu, h3, "g_s");
 
-  const mil::Value w2_turned = b.transpose(matrix("w2"), {0, 1, 3, 2}, "w2_turned");
+  const mil::Value w2_turned = b.transpose(p.matrix("w2"), {0, 1, 3, 2}, "w2_turned");
   const mil::Value ffn = p.channels_first(b.matmul(g, w2_turned, false, false, "ffn_s"), "ffn");
   const mil::Value residual_scale = b.scalar(config.shape.residual_scale, "residual_scale");
   const mil::Value y = b.add(p.slot("x2"), b.mul(ffn, residual_scale, "ffn_scaled"), "y");

@@ -41,7 +41,7 @@ struct KernelSpec {
 
 class KernelRegistry {
  public:
-  /// The ten kernels of a layer, in the order of a training step, and the generic dynamic matmul.
+  /// The ten kernels of a layer, in the order of a training step, those of other cuts, and the generic matmul.
   static KernelRegistry builtin();
 
   /// Errors: the name exists already.
@@ -49,6 +49,9 @@ class KernelRegistry {
   /// Errors: unknown name, with the nearest known one.
   const KernelSpec& find(std::string_view name) const;
   const std::vector<KernelSpec>& all() const { return specs_; }
+  /// What is judged and timed of a variant: the kernels of its layer in the order of the plan, then those that no
+  /// layer has, whatever its cut (the generic matmul, kernels from outside the tree).
+  std::vector<KernelSpec> of_variant(const Variant& variant) const;
 
  private:
   std::vector<KernelSpec> specs_;

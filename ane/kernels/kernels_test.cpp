@@ -40,12 +40,30 @@ std::vector<std::string> block_names(const PackedLayout& layout) {
   return names;
 }
 
-TEST(Registry, HoldsTheTenKernelsOfALayerAndTheGenericMatmul) {
+TEST(Registry, HoldsTheKernelsOfAllCutsAndTheGenericMatmul) {
   std::vector<std::string> names;
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
   EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
-                                 "sdpaBwd2", "qBwd", "kvBwd", "dynMatmul"));
+                                 "sdpaBwd2", "qBwd", "kvBwd", "qkvBwd", "ffnBwdSiluW13t", "ffnUpGate", "ffnUp",
+                                 "ffnDown", "sdpaWoFwd", "dynMatmul"));
+}
+
+TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
+  KernelRegistry registry = KernelRegistry::builtin();
+  KernelSpec toy = registry.find("woFwd");
+  toy.name = "toy";
+  registry.add(toy);
+  const auto names = [&](const char* variant) {
+    std::vector<std::string> all;
+    for (const KernelSpec& spec : registry.of_variant(parse_variant(variant))) all.push_back(spec.name);
+    return all;
+  };
+  EXPECT_THAT(names("default"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
+                                            "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd", "dynMatmul", "toy"));
+  EXPECT_THAT(names("qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused"),
+              ElementsAre("sdpaWoFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd1",
+                          "sdpaBwd2", "qkvBwd", "dynMatmul", "toy"));
 }
 
 TEST(Registry, TakesKernelsFromOutsideTheTreeAndRefusesATakenName) {
@@ -83,7 +101,13 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"sdpaBwd1", {3072, 256, 6912}},
                                                                          {"sdpaBwd2", {7680, 256, 1536}},
                                                                          {"qBwd", {768, 1024, 768}},
-                                                                         {"kvBwd", {768, 2048, 768}}}},
+                                                                         {"kvBwd", {768, 2048, 768}},
+                                                                         {"qkvBwd", {2304, 1024, 768}},
+                                                                         {"ffnBwdSiluW13t", {2048, 2304, 4864}},
+                                                                         {"ffnUpGate", {768, 4352, 6144}},
+                                                                         {"ffnUp", {768, 4352, 4096}},
+                                                                         {"ffnDown", {2048, 1280, 768}},
+                                                                         {"sdpaWoFwd", {768, 3328, 3840}}}},
                                                                        {"Qwen3-0.6B",
                                                                         {{"sdpaFwd", {1024, 4352, 7168}},
                                                                          {"woFwd", {2048, 1280, 1024}},
@@ -94,7 +118,13 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"sdpaBwd1", {8192, 256, 10240}},
                                                                          {"sdpaBwd2", {12288, 256, 4096}},
                                                                          {"qBwd", {2048, 1280, 1024}},
-                                                                         {"kvBwd", {1024, 2560, 1024}}}}};
+                                                                         {"kvBwd", {1024, 2560, 1024}},
+                                                                         {"qkvBwd", {4096, 1280, 1024}},
+                                                                         {"ffnBwdSiluW13t", {3072, 2816, 7168}},
+                                                                         {"ffnUpGate", {1024, 6400, 9216}},
+                                                                         {"ffnUp", {1024, 6400, 6144}},
+                                                                         {"ffnDown", {3072, 1536, 1024}},
+                                                                         {"sdpaWoFwd", {1024, 6400, 7168}}}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [model, kernels] : expected) {
     for (const auto& [name, size] : kernels) {
@@ -121,6 +151,12 @@ TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
       {"sdpaBwd2", {{"probs", "dp", "q", "k_tiled"}, {"dq", "dk_full"}}},
       {"qBwd", {{"dq", "wq"}, {"dx_q"}}},
       {"kvBwd", {{"dk", "dv", "wk", "wv"}, {"dx_kv"}}},
+      {"qkvBwd", {{"dq", "dk", "dv", "wq", "wk", "wv"}, {"dxn"}}},
+      {"ffnBwdSiluW13t", {{"dsilu", "h1", "h3", "w1", "w3"}, {"dx_ffn", "dh1", "dh3"}}},
+      {"ffnUpGate", {{"xm", "w1_t", "w3_t"}, {"h1", "h3", "g"}}},
+      {"ffnUp", {{"xm", "w1_t", "w3_t"}, {"h1", "h3"}}},
+      {"ffnDown", {{"g", "x2", "w2_t"}, {"y"}}},
+      {"sdpaWoFwd", {{"xn", "wq_t", "wk_t", "wv_t", "wo"}, {"o", "attn", "q_rope", "k_rope", "v"}}},
       {"dynMatmul", {{"act", "w"}, {"y"}}}};
   for (const auto& [name, names] : expected) {
     const KernelSpec& spec = registry.find(name);
@@ -139,6 +175,27 @@ TEST(Layout, WeightsFirstPutsThemBeforeTheActivations) {
   EXPECT_EQ(layout.slot("dk").width_offset, 2 * 768);
 }
 
+// Gradients in one column, weights in the other, one below the other: no element of the surface is nobody's.
+TEST(Layout, MergedQkvBackwardStacksWhatIsMultiplied) {
+  const ModelShape shape = preset("Qwen3-0.6B");
+  const PackedLayout layout = KernelRegistry::builtin().find("qkvBwd").layout({shape, {}});
+  EXPECT_EQ(layout.slot("dq").channel_offset, 0);
+  EXPECT_EQ(layout.slot("dk").channel_offset, 2048);
+  EXPECT_EQ(layout.slot("dv").channel_offset, 3072);
+  for (const char* gradient : {"dq", "dk", "dv"}) EXPECT_EQ(layout.slot(gradient).width_offset, 0);
+  for (const auto& [weight, gradient] : {std::pair{"wq", "dq"}, {"wk", "dk"}, {"wv", "dv"}}) {
+    EXPECT_EQ(layout.slot(weight).width_offset, 256);
+    EXPECT_EQ(layout.slot(weight).channel_offset, layout.slot(gradient).channel_offset);
+  }
+  std::int64_t elements = 0;
+  for (const Slot& slot : layout.slots()) elements += slot.channels.size() * slot.width.size();
+  EXPECT_EQ(2 * elements, layout.input_bytes());
+  const PackedLayout turned =
+      KernelRegistry::builtin().find("qkvBwd").layout({shape, parse_variant("packing=weights_first")});
+  EXPECT_EQ(turned.slot("wv").width_offset, 0);
+  EXPECT_EQ(turned.slot("dv").width_offset, 1024);
+}
+
 TEST(Layout, GenericMatmulNeedsItsChannels) {
   EXPECT_THROW((void)KernelRegistry::builtin().find("dynMatmul").layout({preset("Stories110M"), {}}), Error);
 }
@@ -146,8 +203,10 @@ TEST(Layout, GenericMatmulNeedsItsChannels) {
 // 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
 TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
   const std::map<std::string, double> qwen = {
-      {"sdpaFwd", 2.684}, {"woFwd", 1.074},    {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221},
-      {"wotBwd", 1.074},  {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537}, {"qBwd", 1.074},      {"kvBwd", 1.074}};
+      {"sdpaFwd", 2.684},    {"woFwd", 1.074},  {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611},
+      {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074}, {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537},
+      {"qBwd", 1.074},       {"kvBwd", 1.074},  {"qkvBwd", 2.147},   {"ffnBwdSiluW13t", 3.221},
+      {"ffnUpGate", 3.221},  {"ffnUp", 3.221},  {"ffnDown", 1.611},  {"sdpaWoFwd", 3.758}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);

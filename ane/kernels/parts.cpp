@@ -1,5 +1,6 @@
 #include "ane/kernels/parts.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ane/staging.h"
@@ -71,6 +72,30 @@ Value Parts::slot(std::string_view name) {
                         {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);
 }
 
+Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view name) {
+  const bool compiled = std::ranges::any_of(layout_.compiled(), [&](const Slot& s) { return s.name == slots.front(); });
+  if (compiled) {
+    std::vector<Value> weights;
+    for (const std::string_view weight : slots) weights.push_back(slot(weight));
+    return builder_.concat(weights, 1, false, name);
+  }
+  const Slot& top = layout_.slot(slots.front());
+  std::int64_t height = 0;
+  for (const std::string_view one : slots) {
+    const Slot& next = layout_.slot(one);
+    if (next.width_offset != top.width_offset || next.channel_offset != top.channel_offset + height)
+      throw std::logic_error("slot '" + next.name + "' does not lie below the one before it");
+    height += next.channels.padded_size();
+  }
+  return builder_.slice(input_, {0, top.channel_offset, 0, top.width_offset}, {1, height, 1, top.width.padded_size()},
+                        name);
+}
+
+Value Parts::matrix(std::string_view slot_name) {
+  const Value w = slot(slot_name);
+  return builder_.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(slot_name) + "_m");
+}
+
 Value Parts::tokens_first(const Value& x, std::string_view name) {
   const std::int64_t channels = x.type.shape[1], tokens = x.type.shape[3];
   const std::string base(name);
@@ -85,9 +110,7 @@ Value Parts::channels_first(const Value& x, std::string_view name) {
 
 Value Parts::project(std::string_view activation, std::string_view weight, std::string_view name) {
   const Value act = tokens_first(slot(activation), activation);
-  const Value w = slot(weight);
-  const Value rows = builder_.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(weight) + "_m");
-  return builder_.matmul(act, rows, false, false, name);
+  return builder_.matmul(act, matrix(weight), false, false, name);
 }
 
 Value Parts::split_heads(const Value& x, std::string_view name) {
@@ -169,6 +192,19 @@ Value Parts::attention(const Value& q, const Value& k) {
   const std::int64_t seq = axes_.seq.padded_size();
   const Value mask = weights("causal_mask", {1, 1, seq, seq}, [&] { return causal_mask(axes_.seq); });
   return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
+}
+
+Value Parts::scores_backward(const Value& probs, const Value& dp) {
+  const Value products = builder_.mul(probs, dp, "p_dp");
+  Value row_sum;
+  if (config_.variant.row_sum == RowSum::reduce) {
+    row_sum = builder_.reduce_sum(products, {-1}, true, "row_sum");
+  } else {
+    const std::int64_t keys = products.type.shape[3];
+    const auto ones = [&] { return std::vector<double>(static_cast<std::size_t>(keys), 1.0); };
+    row_sum = builder_.matmul(products, weights("ones", {1, 1, keys, 1}, ones), false, false, "row_sum");
+  }
+  return scaled(builder_.mul(builder_.sub(dp, row_sum, "dp_centred"), probs, "ds"), "ds_scaled");
 }
 
 Value Parts::weights(std::string_view name, const Shape& shape, const std::function<std::vector<double>()>& numbers) {

@@ -22,6 +22,12 @@ class Parts {
   /// A weight or activation slot multiplied: activation [C, S], weight [C, N] -> [1, 1, S, N] = actᵀ·weight.
   mil::Value project(std::string_view activation, std::string_view weight, std::string_view name);
 
+  /// Slots that lie one below the other, as one: [1, ΣC, 1, width].
+  mil::Value stack(const std::vector<std::string_view>& slots, std::string_view name);
+
+  /// A weight slot [1, C, 1, N] -> [1, 1, C, N].
+  mil::Value matrix(std::string_view slot);
+
   /// [1, C, 1, S] -> [1, 1, S, C] and back.
   mil::Value tokens_first(const mil::Value& x, std::string_view name);
   mil::Value channels_first(const mil::Value& x, std::string_view name);
@@ -41,6 +47,9 @@ class Parts {
 
   /// softmax(q·kᵀ/sqrt(h) + causal mask): [1, H, S, S].
   mil::Value attention(const mil::Value& q, const mil::Value& k);
+
+  /// The gradient of q·kᵀ, P∘(dp − rowsum(P∘dp))/sqrt(h): [1, H, S, S].
+  mil::Value scores_backward(const mil::Value& probs, const mil::Value& dp);
 
   /// x / sqrt(h); x itself when the variant folds the scale into Wq.
   mil::Value scaled(const mil::Value& x, std::string_view name);
@@ -64,6 +73,9 @@ class Parts {
   mil::Value input_;
   mil::Value cos_, sin_;  // made on first use
 };
+
+/// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
+std::vector<mil::Value> attention_forward(Parts& parts);
 
 /// A kernel that is a sum of projections: Σ actᵀ·weight over the (activation, weight) slot pairs, to its one block.
 mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,

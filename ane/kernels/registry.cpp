@@ -1,4 +1,5 @@
 #include "ane/kernels/kernel.h"
+#include "ane/layer_plan.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -14,6 +15,12 @@
   KERNEL(sdpa_bwd2)            \
   KERNEL(q_bwd)                \
   KERNEL(kv_bwd)               \
+  KERNEL(qkv_bwd)              \
+  KERNEL(ffn_bwd_silu_w13t)    \
+  KERNEL(ffn_up_gate)          \
+  KERNEL(ffn_up)               \
+  KERNEL(ffn_down)             \
+  KERNEL(sdpa_wo_fwd)          \
   KERNEL(dyn_matmul)
 
 namespace aneval::ane {
@@ -35,6 +42,15 @@ void KernelRegistry::add(KernelSpec spec) {
     if (known.name == spec.name)
       throw input_error("kernel '" + spec.name + "'", "is registered already", "give the new kernel another name");
   specs_.push_back(std::move(spec));
+}
+
+std::vector<KernelSpec> KernelRegistry::of_variant(const Variant& variant) const {
+  std::vector<KernelSpec> specs;
+  for (const std::string& name : layer_plan(variant).kernels()) specs.push_back(find(name));
+  const auto of_layers = kernels_of_all_plans();
+  for (const KernelSpec& spec : specs_)
+    if (!of_layers.contains(spec.name)) specs.push_back(spec);
+  return specs;
 }
 
 const KernelSpec& KernelRegistry::find(std::string_view name) const {

@@ -11,16 +11,7 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   mil::Builder& b = p.builder();
   const mil::Value probs = p.split_rows(p.slot("probs"), "probs");
   const mil::Value dp = p.split_rows(p.slot("dp"), "dp");
-  const mil::Value products = b.mul(probs, dp, "p_dp");
-  mil::Value row_sum;
-  if (config.variant.row_sum == RowSum::reduce) {
-    row_sum = b.reduce_sum(products, {-1}, true, "row_sum");
-  } else {
-    const std::int64_t keys = products.type.shape[3];
-    const auto ones = [&] { return std::vector<double>(static_cast<std::size_t>(keys), 1.0); };
-    row_sum = b.matmul(products, p.weights("ones", {1, 1, keys, 1}, ones), false, false, "row_sum");
-  }
-  const mil::Value ds = p.scaled(b.mul(b.sub(dp, row_sum, "dp_centred"), probs, "ds"), "ds_scaled");
+  const mil::Value ds = p.scores_backward(probs, dp);
   const mil::Value dq = b.matmul(ds, p.split_heads(p.slot("k_tiled"), "k"), false, false, "dq_h");
   const mil::Value dk = b.matmul(ds, p.split_heads(p.slot("q"), "q"), true, false, "dk_h");
   return p.finish({p.merge_heads(dq, "dq"), p.merge_heads(dk, "dk_full")});

@@ -4,18 +4,13 @@
 
 namespace aneval::ane {
 
-namespace {
-
-mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
-  Parts p(config, layout);
+std::vector<mil::Value> attention_forward(Parts& p) {
   mil::Builder& b = p.builder();
   const mil::Value xn = p.slot("xn");
   const mil::Value tokens = p.tokens_first(xn, "xn");
   // [1, C, 1, N] weight -> channel-first product [1, N, 1, S]
   const auto project = [&](std::string_view weight, std::string_view name) {
-    const mil::Value w = p.slot(weight);
-    const mil::Value rows = b.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(weight) + "_m");
-    return p.channels_first(b.matmul(tokens, rows, false, false, std::string(name) + "_s"), name);
+    return p.channels_first(b.matmul(tokens, p.matrix(weight), false, false, std::string(name) + "_s"), name);
   };
   const mil::Value v = project("wv_t", "v");
   const mil::Value q_rope = p.rope(p.split_heads(project("wq_t", "q"), "q"), "q");
@@ -24,11 +19,8 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   const mil::Value probabilities = p.attention(q_rope, p.tile_heads(k_rope, "k"));
   const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
   const mil::Value attn = b.matmul(probabilities, values, false, false, "attn_h");
-  return p.finish(
-      {p.merge_heads(attn, "attn"), p.merge_heads(q_rope, "q_rope"), p.merge_heads(k_rope, "k_rope"), v, xn});
+  return {p.merge_heads(attn, "attn"), p.merge_heads(q_rope, "q_rope"), p.merge_heads(k_rope, "k_rope"), v, xn};
 }
-
-}  // namespace
 
 KernelSpec sdpa_fwd() {
   return {
@@ -42,7 +34,10 @@ KernelSpec sdpa_fwd() {
              output_block("v", a.kv, a.seq), output_block("xn", a.dim, a.seq)},
             c.variant);
       },
-      program};
+      [](const KernelConfig& c, const PackedLayout& layout) {
+        Parts parts(c, layout);
+        return parts.finish(attention_forward(parts));
+      }};
 }
 
 }  // namespace aneval::ane

@@ -52,7 +52,7 @@ mil::Program in_dialect_of(const mil::Family& family, mil::Program program) {
 std::vector<SequenceLimit> sequence_limits(const KernelRegistry& registry, const ModelShape& shape,
                                            const Variant& variant, const mil::Family& family) {
   std::vector<SequenceLimit> limits;
-  for (const KernelSpec& spec : registry.all()) {
+  for (const KernelSpec& spec : registry.of_variant(variant)) {
     if (spec.name == "dynMatmul") continue;  // has channels of its own, not a model's
     Judge judge(spec, shape, variant, family);
     SequenceLimit limit;

@@ -23,8 +23,9 @@ struct SequenceLimit {
   std::string why;   // its finding there
 };
 
-/// The kernels of a layer in their order; `shape.seq` does not matter. Caps are monotone in S: bisection, with both
-/// sides of the edge checked. Errors: a program that cannot be built for one token, for other reasons than its size.
+/// The kernels of the variant's layer in their order; `shape.seq` does not matter. Caps are monotone in S: bisection,
+/// with both sides of the edge checked. Errors: a program that cannot be built for one token, for other reasons than
+/// its size.
 std::vector<SequenceLimit> sequence_limits(const KernelRegistry& registry, const ModelShape& shape,
                                            const Variant& variant, const mil::Family& family);
 

@@ -106,6 +106,10 @@ TEST(SequenceLimits, TheSmallestIsThatOfTheLayer) {
   const auto limits = sequence_limits(registry, load_model_shape("Stories110M"), {}, mil::find_family("h13"));
   EXPECT_EQ(limits.size(), 10u);
   EXPECT_EQ(smallest_limit(limits)->kernel, "sdpaFwd");
+  const auto fused =
+      sequence_limits(registry, load_model_shape("Stories110M"), parse_variant("wo=fused"), mil::find_family("h13"));
+  EXPECT_EQ(fused.size(), 9u);
+  EXPECT_EQ(smallest_limit(fused)->kernel, "sdpaWoFwd");
   EXPECT_EQ(smallest_limit({}), nullptr);
 }
 
