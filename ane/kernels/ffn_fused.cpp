@@ -8,11 +8,7 @@ namespace {
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
   mil::Builder& b = p.builder();
-  const mil::Value tokens = p.tokens_first(p.slot("xm"), "xm");
-  const mil::Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
-  const mil::Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
-  const mil::Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
-  const mil::Value g = b.mul(silu, h3, "g_s");
+  const auto [h1, h3, g] = gate(p);
 
   const mil::Value w2_turned = b.transpose(p.matrix("w2"), {0, 1, 3, 2}, "w2_turned");
   const mil::Value ffn = p.channels_first(b.matmul(g, w2_turned, false, false, "ffn_s"), "ffn");

@@ -7,11 +7,7 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
-  const mil::Value tokens = p.tokens_first(p.slot("xm"), "xm");
-  const mil::Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
-  const mil::Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
-  const mil::Value g = b.mul(b.mul(h1, b.sigmoid(h1, "sigma"), "silu"), h3, "g_s");
+  const auto [h1, h3, g] = gate(p);
   return p.finish({p.channels_first(h1, "h1"), p.channels_first(h3, "h3"), p.channels_first(g, "g")});
 }
 

@@ -221,6 +221,15 @@ mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {
   return builder_.finish(result, "out");
 }
 
+Gate gate(Parts& p) {
+  mil::Builder& b = p.builder();
+  const Value tokens = p.tokens_first(p.slot("xm"), "xm");
+  const Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
+  const Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
+  const Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
+  return {h1, h3, b.mul(silu, h3, "g_s")};
+}
+
 mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,
                                  const std::vector<std::pair<std::string_view, std::string_view>>& terms) {
   Parts parts(config, layout);

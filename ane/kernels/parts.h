@@ -74,6 +74,12 @@ class Parts {
   mil::Value cos_, sin_;  // made on first use
 };
 
+/// Of slots xm, w1_t and w3_t: h1, h3 and the gate silu(h1)∘h3, all [1, 1, S, F].
+struct Gate {
+  mil::Value h1, h3, g;
+};
+Gate gate(Parts& parts);
+
 /// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
 std::vector<mil::Value> attention_forward(Parts& parts);
 
