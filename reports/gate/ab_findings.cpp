@@ -82,6 +82,18 @@ std::string median_of(std::vector<double> values) {
   return values.empty() ? "none" : percent(median(std::move(values)));
 }
 
+/// Verdict and interval of a finding whose tolerance is set.
+void judge(Finding& finding, const Shift& shift, bool slower, bool faster) {
+  finding.change = std::expm1(shift.estimate);
+  // Few processes exclude nothing: an interval without an end is none.
+  if (std::isfinite(shift.low)) finding.low = std::expm1(shift.low);
+  if (std::isfinite(shift.high)) finding.high = std::expm1(shift.high);
+  finding.verdict = slower                                              ? Verdict::regressed
+                    : faster                                            ? Verdict::improved
+                    : finding.high && *finding.high < finding.tolerance ? Verdict::unchanged
+                                                                        : Verdict::inconclusive;
+}
+
 }  // namespace
 
 bool TimingComparison::comparable(const std::string& name) const {
@@ -208,18 +220,9 @@ Finding TimingComparison::timing(std::size_t metric, double detectable) const {
     return finding;
   }
   const bool slower = again && second_.slower[metric], faster = again && second_.faster[metric];
-  finding.change = std::expm1(change->shift.estimate);
-  // Few processes exclude nothing: an interval without an end is none.
-  if (std::isfinite(change->shift.low)) finding.low = std::expm1(change->shift.low);
-  if (std::isfinite(change->shift.high)) finding.high = std::expm1(change->shift.high);
+  judge(finding, change->shift, slower, faster);
   finding.p = faster ? change->p_faster : change->p_slower;
   if (std::isfinite(detectable)) finding.detectable = detectable;
-  if (slower)
-    finding.verdict = Verdict::regressed;
-  else if (faster)
-    finding.verdict = Verdict::improved;
-  else
-    finding.verdict = finding.high && *finding.high < finding.tolerance ? Verdict::unchanged : Verdict::inconclusive;
   if (again && !slower && !faster) finding.note = "suspected, and not confirmed";
   return finding;
 }
@@ -230,16 +233,8 @@ Finding TimingComparison::suite() const {
   finding.note = "the median benchmark of a process";
   finding.tolerance = thresholds_.suite_shift;
   const Change& change = second_.suite ? *second_.suite : *first_.suite;
-  finding.change = std::expm1(change.shift.estimate);
-  if (std::isfinite(change.shift.low)) finding.low = std::expm1(change.shift.low);
-  if (std::isfinite(change.shift.high)) finding.high = std::expm1(change.shift.high);
+  judge(finding, change.shift, second_.suite_slower, second_.suite_faster);
   finding.p = second_.suite_faster ? change.p_faster_any : change.p_slower_any;
-  if (second_.suite_slower)
-    finding.verdict = Verdict::regressed;
-  else if (second_.suite_faster)
-    finding.verdict = Verdict::improved;
-  else
-    finding.verdict = finding.high && *finding.high < finding.tolerance ? Verdict::unchanged : Verdict::inconclusive;
   return finding;
 }
 

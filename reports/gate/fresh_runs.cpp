@@ -21,12 +21,6 @@ double share_above(const std::vector<double>& a, const std::vector<double>& b) {
   return static_cast<double>(above) / static_cast<double>(a.size() * b.size());
 }
 
-double robust_spread(const std::vector<double>& values, double middle) {
-  std::vector<double> distances;
-  for (const double x : values) distances.push_back(std::fabs(x - middle));
-  return 1.4826 * median(std::move(distances));
-}
-
 bool tested(const FreshRuns& metric) { return metric.shift.has_value(); }
 
 }  // namespace
@@ -42,7 +36,9 @@ FreshRuns compare_fresh(const std::vector<double>& before, const std::vector<dou
   const std::vector<double> baseline(before.begin() + static_cast<std::ptrdiff_t>(result.begins.back()), before.end());
   result.baseline = baseline.size();
   result.middle = median(baseline);
-  result.spread = robust_spread(baseline, result.middle);
+  std::vector<double> distances;
+  for (const double x : baseline) distances.push_back(std::fabs(x - result.middle));
+  result.spread = robust_spread(std::move(distances));
   if (baseline.size() < options.least_baseline || fresh.size() < options.fresh) return result;
   const double least = std::log1p(options.thresholds.least_shift);
   result.shift = ranks.shift(baseline, fresh, options.thresholds.confidence);

@@ -23,7 +23,8 @@ std::vector<double> values_of(const std::vector<std::vector<double>>& processes,
   return values;
 }
 
-/// How far each process is above the metrics' medians; empty when none of them has a value in some process.
+/// How far each process is above the metrics' medians over all of them (the median over the metrics); NaN for one
+/// without any of them.
 std::vector<double> offsets(const std::vector<const std::vector<double>*>& processes,
                             const std::vector<std::size_t>& metrics) {
   std::vector<std::vector<double>> above(processes.size());
@@ -37,21 +38,18 @@ std::vector<double> offsets(const std::vector<const std::vector<double>*>& proce
       if (std::isfinite((*processes[i])[m])) above[i].push_back((*processes[i])[m] - middle);
   }
   std::vector<double> result;
-  for (auto& values : above) {
-    if (values.empty()) return {};
-    result.push_back(median(std::move(values)));
-  }
+  for (auto& values : above)
+    result.push_back(values.empty() ? std::numeric_limits<double>::quiet_NaN() : median(std::move(values)));
   return result;
 }
 
-/// Robust: 1.4826 times the median distance from the own side's median is a normal distribution's standard deviation.
 double pooled_spread(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> distances;
   for (const auto* side : {&a, &b}) {
     const double middle = median(*side);
     for (const double x : *side) distances.push_back(std::fabs(x - middle));
   }
-  return 1.4826 * median(std::move(distances));
+  return robust_spread(std::move(distances));
 }
 
 std::optional<Change> change_of(const std::vector<double>& a, const std::vector<double>& b, RankSum& ranks,
@@ -70,30 +68,18 @@ std::optional<Change> change_of(const std::vector<double>& a, const std::vector<
   return change;
 }
 
-/// The median subject of every process.
-std::vector<double> medians(const std::vector<std::vector<double>>& processes, const Processes& all,
-                            const std::vector<std::size_t>& subjects) {
-  // Metrics have different magnitudes: each counts from its median over all processes.
-  std::vector<double> middles;
-  for (const std::size_t m : subjects) {
-    std::vector<double> values = values_of(all.a, m);
-    for (const double x : values_of(all.b, m)) values.push_back(x);
-    middles.push_back(values.empty() ? 0 : median(std::move(values)));
-  }
-  std::vector<double> result;
-  for (const auto& process : processes) {
-    std::vector<double> above;
-    for (std::size_t i = 0; i < subjects.size(); ++i)
-      if (std::isfinite(process[subjects[i]])) above.push_back(process[subjects[i]] - middles[i]);
-    if (!above.empty()) result.push_back(median(std::move(above)));
-  }
-  return result;
-}
-
+/// The median subject of a process; metrics have different magnitudes, so each counts from its median.
 std::optional<Change> suite_change(const Processes& processes, const std::vector<std::size_t>& subjects, RankSum& ranks,
                                    const Thresholds& t) {
   if (subjects.size() < 2) return std::nullopt;
-  return change_of(medians(processes.a, processes, subjects), medians(processes.b, processes, subjects), ranks, t);
+  std::vector<const std::vector<double>*> all;
+  for (const auto* side : {&processes.a, &processes.b})
+    for (const auto& process : *side) all.push_back(&process);
+  const std::vector<double> above = offsets(all, subjects);
+  std::vector<double> a, b;
+  for (std::size_t i = 0; i < above.size(); ++i)
+    if (std::isfinite(above[i])) (i < processes.a.size() ? a : b).push_back(above[i]);
+  return change_of(a, b, ranks, t);
 }
 
 bool shifted(const std::optional<Change>& suite, double p_of_any, double direction, const Thresholds& t) {
@@ -153,10 +139,14 @@ bool remove_common_mode(Processes& processes, const std::vector<std::size_t>& co
   for (auto* side : {&processes.a, &processes.b})
     for (auto& process : *side) all.push_back(&process);
   const std::vector<double> above = offsets({all.begin(), all.end()}, controls);
+  if (above.empty() || !std::all_of(above.begin(), above.end(), [](double x) { return std::isfinite(x); }))
+    return false;
   for (std::size_t i = 0; i < above.size(); ++i)
     for (double& x : *all[i]) x -= above[i];
-  return !above.empty();
+  return true;
 }
+
+double robust_spread(std::vector<double> distances) { return 1.4826 * median(std::move(distances)); }
 
 std::optional<Change> change_of(const Processes& processes, std::size_t metric, RankSum& ranks, const Thresholds& t) {
   return change_of(values_of(processes.a, metric), values_of(processes.b, metric), ranks, t);
@@ -241,7 +231,7 @@ double detectable_change(double spread, double tolerance, std::size_t blocks, st
 double detectable_change(double spread, double tolerance, std::size_t processes, std::size_t metrics, RankSum& ranks,
                          const Thresholds& t) {
   const double level = t.fdr / static_cast<double>(std::max<std::size_t>(metrics, 1));
-  return std::expm1(found(spread, tolerance, processes, processes, level, ranks, t));
+  return detectable_change_at(level, spread, tolerance, processes, processes, ranks, t);
 }
 
 double detectable_change_at(double level, double spread, double tolerance, std::size_t fresh, std::size_t base,

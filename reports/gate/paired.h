@@ -31,6 +31,10 @@ struct Metrics {
 /// done, when no process has a control.
 bool remove_common_mode(Processes& processes, const std::vector<std::size_t>& controls);
 
+/// The standard deviation of normally distributed values, from their distances to their median: 1.4826 times the median
+/// distance, which a few outliers leave alone.
+double robust_spread(std::vector<double> distances);
+
 /// What a metric did between A and B; slower is positive. Shifts are logarithms: relative changes are e^shift - 1.
 struct Change {
   Shift shift;              // Hodges-Lehmann, with its confidence interval
