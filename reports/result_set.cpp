@@ -58,6 +58,10 @@ Process& process_of(ResultSet& set, const Record& row) {
 
 std::string Setting::arithmetic() const { return profile.empty() ? backend : backend + " profile " + profile; }
 
+SeriesKey SeriesKey::of(const Record& row) {
+  return {row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, row.metric, row.seq, row.layer};
+}
+
 double Series::median() const { return aneval::median(values); }
 
 double Series::relative_iqr() const {
@@ -84,8 +88,7 @@ void ResultSet::add(const Record& row) {
   }
   const RunContext& run = row.run;
   const Setting setting{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine};
-  SeriesKey key{row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, row.metric, row.seq, row.layer};
-  const auto [at, added] = settings[setting].try_emplace(std::move(key));
+  const auto [at, added] = settings[setting].try_emplace(SeriesKey::of(row));
   Series& series = at->second;
   if (added) series.first_row = rows;
   series.unit = row.unit;

@@ -27,6 +27,7 @@ struct Setting {
 struct SeriesKey {
   std::string model = {}, kernel = {}, variant = {}, case_text = {}, item = {}, phase = {}, metric = {};
   std::optional<std::int64_t> seq = {}, layer = {};
+  static SeriesKey of(const Record& row);
   /// What keys are ordered by. (Not by a defaulted three-way comparison: the libc++ of Xcode 15 has none of optionals.)
   auto parts() const { return std::tie(model, kernel, variant, case_text, item, phase, metric, seq, layer); }
   bool operator==(const SeriesKey&) const = default;

@@ -122,7 +122,7 @@ class AbRun {
       if (trouble.empty())
         visit_results(journal_->result_file(file), [&](const Record& row) {
           // A process about itself says nothing about a case.
-          if (!row.kernel.empty() || !row.phase.empty()) add_fact(row, build.judged);
+          if (!row.kernel.empty() || !row.phase.empty()) build.judged[reports::SeriesKey::of(row)].add(row);
         });
     } catch (const Error& error) {
       trouble = error.reason();

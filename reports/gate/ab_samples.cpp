@@ -27,7 +27,9 @@ struct Reading {
 using Readings = std::map<reports::SeriesKey, Reading>;
 
 reports::SeriesKey times_of(const Record& row) {
-  return {row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, "time", row.seq, row.layer};
+  auto key = reports::SeriesKey::of(row);
+  key.metric = "time";
+  return key;
 }
 
 void note_thermal(const Record& row, Measured& measured) {
@@ -84,20 +86,6 @@ std::string Measured::trouble_of(const std::string& name) const {
   return trouble.empty() ? "the process does not mention it" : trouble;
 }
 
-void add_fact(const Record& row, SampleMap& facts) {
-  reports::SeriesKey key = times_of(row);
-  key.metric = row.metric;
-  Samples& samples = facts[key];
-  samples.unit = row.unit;
-  samples.stepped = samples.stepped || row.step.has_value();
-  if (row.value) samples.processes[{row.run.run_id, row.run.proc}].push_back(*row.value);
-  if (!row.text.empty()) samples.texts.insert(row.text);
-  if (badness(row.status) > badness(samples.status)) {
-    samples.status = row.status;
-    samples.reason = row.reason;
-  }
-}
-
 Measured read_measured(const fs::path& file, const std::string& ended, SampleMap& facts) {
   Measured measured;
   measured.trouble = ended;
@@ -122,7 +110,7 @@ Measured read_measured(const fs::path& file, const std::string& ended, SampleMap
       if (!measured.benchmarks.emplace(reading.name, sample_of(key, reading)).second)
         throw input_error("benchmark " + reading.name, "is named twice", "a process measures every benchmark once");
     }
-    for (const Record& row : ruled) add_fact(row, facts);
+    for (const Record& row : ruled) facts[reports::SeriesKey::of(row)].add(row);
   } catch (const Error& error) {
     measured.benchmarks.clear();
     measured.trouble = "its result file is unusable: " + error.subject() + ": " + error.reason();

@@ -39,7 +39,4 @@ struct Measured {
 /// says how the process ended, empty when well.
 Measured read_measured(const std::filesystem::path& file, const std::string& ended, SampleMap& facts);
 
-/// Adds a row to the samples of one side, whatever setting it is of.
-void add_fact(const Record& row, SampleMap& facts);
-
 }  // namespace aneval::gate

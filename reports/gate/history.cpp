@@ -27,10 +27,6 @@ bool is_series(const SeriesKey& key, const Record& row) {
          key.model == row.model;
 }
 
-SeriesKey key_of(const Record& row) {
-  return {row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, row.metric, row.seq, row.layer};
-}
-
 /// The same thing as the benchmark whose row came before?
 bool same_thing(const SeriesKey& key, const Record& row) {
   return key.case_text == row.case_text && key.phase == row.phase && key.item == row.item && key.kernel == row.kernel &&
@@ -118,7 +114,7 @@ class FileReader {
     if (expected_ < lane.series.size() && lane.series[expected_].version == version &&
         is_series(lane.series[expected_].key, row))
       return lane.series[expected_++];
-    const auto [at, added] = places_[lane_].try_emplace({key_of(row), version}, lane.series.size());
+    const auto [at, added] = places_[lane_].try_emplace({SeriesKey::of(row), version}, lane.series.size());
     if (added) {
       HistorySeries& series = lane.series.emplace_back();
       series.key = at->first.first;
@@ -132,7 +128,7 @@ class FileReader {
 
   void put(const Record& row) {
     if (row.metric == "benchmark") {
-      benchmark_ = key_of(row);
+      benchmark_ = SeriesKey::of(row);
       version_ = static_cast<std::int64_t>(row.value.value_or(1));
       name_of_benchmark_ = row.text;
     }
@@ -202,6 +198,11 @@ std::string Conditions::text() const {
     if (!part->empty()) parts.push_back(*part);
   parts.push_back(profile.empty() ? backend : backend + " " + profile);
   return join(parts, ", ");
+}
+
+bool same_stream(const Lane& a, const Lane& b) {
+  return a.file == b.file && a.conditions.machine == b.conditions.machine && a.conditions.chip == b.conditions.chip &&
+         a.conditions.backend == b.conditions.backend && a.conditions.profile == b.conditions.profile;
 }
 
 std::size_t History::runs() const {

@@ -62,6 +62,9 @@ struct Lane {
   std::vector<HistorySeries> series;
 };
 
+/// Whether a machine's runs of one backend go to both, under other conditions.
+bool same_stream(const Lane& a, const Lane& b);
+
 struct History {
   std::vector<Lane> lanes;
   std::vector<std::string> warnings;

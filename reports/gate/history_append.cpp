@@ -76,8 +76,9 @@ void add(Run& run, const Record& row) {
       row.metric == "time" || row.metric == "benchmark" || has_rule(row.metric) || row.status != Status::ok;
   if (!kept || row.step) return;
   run.facts = run.facts || row.metric == "benchmark";
-  auto& metrics =
-      run.things[{row.model, row.kernel, row.variant, row.case_text, row.item, row.phase, {}, row.seq, row.layer}];
+  auto thing = SeriesKey::of(row);
+  thing.metric.clear();
+  auto& metrics = run.things[thing];
   const auto [at, added] = metrics.try_emplace(row.metric);
   Values& values = at->second;
   if (added) values.row = row;
@@ -114,7 +115,7 @@ std::map<const Values*, double> times_of(const Run& run) {
   std::set<std::int64_t> processes;
   for (const auto& [thing, metrics] : run.things) {
     const auto time = metrics.find("time");
-    const bool control = thing.phase == "control";
+    const bool control = thing.phase == kControlPhase;
     if (time == metrics.end() || (run.facts && !control && !metrics.contains("benchmark"))) continue;
     if (control) controls.push_back(times.size());
     times.push_back(&time->second);

@@ -11,6 +11,7 @@
 #include "common/names.h"
 #include "common/statistics.h"
 #include "reports/format.h"
+#include "reports/gate/deterministic.h"
 #include "reports/gate/paired.h"
 #include "reports/gate/rules.h"
 
@@ -21,11 +22,6 @@ using reports::SeriesKey;
 
 /// A change can be a few runs from where it is found: an acknowledged commit may be that far from it.
 constexpr std::size_t kNearRuns = 3;
-
-bool is_timing(const SeriesKey& key) {
-  return key.metric == "time" && key.phase != "control" && key.phase != "validate" &&
-         !key.phase.starts_with("self_test");
-}
 
 std::string level_text(const HistorySeries& series, double value) {
   return series.unit == "ns" ? reports::time_text(value) : number_text(value);
@@ -66,8 +62,7 @@ class LaneJudge {
     for (const auto& [key, place] : newest_) {
       const HistorySeries& series = lane_.series[place];
       const Rule* rule = find_rule(key.metric);
-      if (!is_timing(key) && rule == nullptr) continue;
-      if (key.phase == "control") continue;
+      if ((!is_timed(key) && rule == nullptr) || key.phase == kControlPhase) continue;
       SeriesJudgement judgement;
       judgement.lane = number_;
       judgement.series = place;
@@ -293,9 +288,7 @@ std::vector<bool> current_lanes(const History& history, const HistoryOptions& op
   for (const Lane& lane : history.lanes) {
     std::size_t later = 0;
     for (const Lane& other : history.lanes)
-      if (&other != &lane && other.file == lane.file && other.conditions.machine == lane.conditions.machine &&
-          other.conditions.chip == lane.conditions.chip && other.conditions.backend == lane.conditions.backend &&
-          other.conditions.profile == lane.conditions.profile && !lane.runs.empty())
+      if (&other != &lane && same_stream(other, lane) && !lane.runs.empty())
         later +=
             static_cast<std::size_t>(std::count_if(other.runs.begin(), other.runs.end(), [&](const HistoryRun& run) {
               return run.order > lane.runs.back().order;
@@ -312,7 +305,7 @@ LaneControls controls_of(const Lane& lane) {
   result.above.resize(lane.runs.size());
   std::vector<const HistorySeries*> controls;
   for (const HistorySeries& series : lane.series)
-    if (series.key.phase == "control" && series.key.metric == "time" && !series.points.empty())
+    if (series.key.phase == kControlPhase && series.key.metric == "time" && !series.points.empty())
       controls.push_back(&series);
   result.controls = controls.size();
   if (controls.empty()) return result;

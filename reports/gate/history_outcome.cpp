@@ -24,11 +24,6 @@ std::string difference(const Conditions& from, const Conditions& to) {
   return join(parts, ", ");
 }
 
-bool same_stream(const Lane& a, const Lane& b) {
-  return a.file == b.file && a.conditions.machine == b.conditions.machine && a.conditions.chip == b.conditions.chip &&
-         a.conditions.backend == b.conditions.backend && a.conditions.profile == b.conditions.profile;
-}
-
 /// The lane of the same machine and backend that had the run before this lane's first one.
 const Lane* lane_before(const History& history, const Lane& lane) {
   const Lane* before = nullptr;

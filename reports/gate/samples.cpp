@@ -51,25 +51,15 @@ class SideReader {
  private:
   void add(const Record& row, const fs::path& file, std::size_t line) {
     const RunContext& run = row.run;
-    SeriesKey key{row.model, row.kernel, row.variant, row.case_text, row.item,
-                  row.phase, row.metric, row.seq,     row.layer};
     SampleMap& map = settings_[{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine}];
-    const auto at = map.try_emplace(std::move(key)).first;
+    const auto at = map.try_emplace(SeriesKey::of(row)).first;
     Samples& samples = at->second;
-    std::vector<double>& values = samples.processes[{run.run_id, run.proc}];
-    if (!seen_[&values].insert({row.step.value_or(-1), row.rep.value_or(-1)}).second)
+    if (!seen_[&samples.processes[{run.run_id, run.proc}]].insert({row.step.value_or(-1), row.rep.value_or(-1)}).second)
       throw input_error(fmt::format("{}:{}", file.string(), line),
                         fmt::format("'{}' of process {} appears twice{}", Finding{.key = at->first}.name(), run.proc,
                                     row.rep ? fmt::format(" with rep {}", *row.rep) : ""),
                         "give every process of a run a --proc of its own, and every file once");
-    samples.unit = row.unit;
-    samples.stepped |= row.step.has_value();
-    if (row.value) values.push_back(*row.value);
-    if (!row.text.empty()) samples.texts.insert(row.text);
-    if (badness(row.status) > badness(samples.status)) {
-      samples.status = row.status;
-      samples.reason = row.reason;
-    }
+    samples.add(row);
   }
 
   std::map<Setting, SampleMap> settings_;
@@ -78,6 +68,17 @@ class SideReader {
 };
 
 }  // namespace
+
+void Samples::add(const Record& row) {
+  unit = row.unit;
+  stepped = stepped || row.step.has_value();
+  if (row.value) processes[{row.run.run_id, row.run.proc}].push_back(*row.value);
+  if (!row.text.empty()) texts.insert(row.text);
+  if (badness(row.status) > badness(status)) {
+    status = row.status;
+    reason = row.reason;
+  }
+}
 
 std::vector<double> Samples::medians() const {
   std::vector<double> result;

@@ -25,9 +25,10 @@ struct Samples {
   std::string unit = {};
   std::map<ProcessId, std::vector<double>> processes = {};
   std::set<std::string> texts = {};
-  bool stepped = false;                 // rows of training steps
-  Status status = Status::ok;           // the worst of its rows
-  std::string reason = {};              // of the first row with it
+  bool stepped = false;        // rows of training steps
+  Status status = Status::ok;  // the worst of its rows
+  std::string reason = {};     // of the first row with it
+  void add(const Record& row);
   std::vector<double> medians() const;  // one per process that has values, in the order of processes
   std::size_t count() const;            // values of all processes
 };
