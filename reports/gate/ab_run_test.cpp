@@ -269,6 +269,29 @@ TEST_F(AbRunTest, ASignalKeepsWhatIsFinishedAndResumeMeasuresNothingTwice) {
   EXPECT_LE(all, measured.size() + 1);
 }
 
+TEST_F(AbRunTest, WhichBuildComesFirstInABlockIsACoinOfTheSeed) {
+  const auto order = [&](std::uint64_t seed) {
+    options_.seed = seed;
+    options_.out =
+        folder_ / ("out" + std::to_string(seed) + (std::filesystem::exists(folder_ / "out1") ? "again" : ""));
+    options_.thresholds.blocks = 12;
+    compare("version=1;" + kTimes, kTimes);
+    std::string first;  // of every block
+    for (const std::string& line : lines(options_.out / "journal.jsonl"))
+      if (line.find("\"1.") != std::string::npos && line.find(".0.0.") != std::string::npos)
+        first += line.find(".0.0.a\"") != std::string::npos ? 'a' : 'b';
+    std::string result;
+    for (std::size_t i = 0; i < first.size(); i += 2) result += first[i];
+    return result;
+  };
+  const std::string one = order(1);
+  EXPECT_EQ(one.size(), 12u);
+  EXPECT_NE(one.find('a'), std::string::npos) << one;
+  EXPECT_NE(one.find('b'), std::string::npos) << one;
+  EXPECT_EQ(order(1), one);
+  EXPECT_NE(order(2), one);
+}
+
 TEST_F(AbRunTest, KilledAnywhereItGoesOnAndDecidesTheSame) {
   const std::string b = "sleep=1;times=one:330000,two:400000,three:480000," + kControls;
   const auto said = [&](const Outcome& outcome) {
