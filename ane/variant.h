@@ -23,8 +23,24 @@ enum class RowSum { reduce, matmul };
 enum class Pad { none, multiple_of_32 };
 /// Where weights come from: slots of the input surface, or ("static") constants of the program, as the pipelines before
 /// the dynamic ones had them: then every update of a layer's weights compiles its kernels again.
-enum class Weights { dynamic, compiled };
+/// int8: constants of 8 bits, dequantized by the program. w8a8: activations quantized to 8 bits as well.
+enum class Weights { dynamic, compiled, int8, w8a8 };
+/// A product with weights as matmul, or as a 1x1 convolution whose weight is sliced from the packed input.
+enum class Product { matmul, conv };
+/// The three projections of sdpaFwd as three products, or as one over adjacent slots.
+enum class QkvProducts { three, one };
+/// Transposed operands of a matmul by the op transpose, or by the matmul's flags.
+enum class Transposes { ops, flags };
+/// Causal attention by adding a mask to all scores, or by tiles of queries that see only the keys up to their end.
+enum class Causal { mask, tiles };
+/// RoPE on a last axis of pairs, without one, or on the CPU.
+enum class Rope { pairs, planar, cpu };
+/// How an activation goes from one kernel to the next: read to fp32 and written again, copied as fp16 from surface to
+/// surface, or by a surface that is the output of the one and the input of the other.
+enum class Handover { fp32, copy, share };
 /// How a layer is cut into programs (docs/variants.md). These change its plan, and no kernel.
+/// sdpaBwd1 and sdpaBwd2, or both in sdpaBwd.
+enum class AttentionBackward { split, fused };
 /// qBwd, kvBwd and the CPU's sum, or all three products in qkvBwd.
 enum class QkvBackward { split, merged };
 /// The gradient of the gate: on the CPU before ffnBwdW13t, or in ffnBwdSiluW13t.
@@ -41,6 +57,13 @@ struct Variant {
   RowSum row_sum = RowSum::reduce;
   Pad pad = Pad::none;
   Weights weights = Weights::dynamic;
+  Product product = Product::matmul;
+  QkvProducts qkv = QkvProducts::three;
+  Transposes transposes = Transposes::ops;
+  Causal causal = Causal::mask;
+  Rope rope = Rope::pairs;
+  Handover handover = Handover::fp32;
+  AttentionBackward attention_backward = AttentionBackward::split;
   QkvBackward qkv_backward = QkvBackward::split;
   SiluBackward silu_backward = SiluBackward::cpu;
   FeedForward ffn = FeedForward::fused;
