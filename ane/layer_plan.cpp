@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <map>
 #include <set>
 #include <stdexcept>
+
+#include "ane/variant_rules.h"
 
 namespace aneval::ane {
 namespace {
@@ -33,6 +36,10 @@ using Steps = std::vector<PlanStep>;
 
 void append(Steps& steps, Steps more) {
   steps.insert(steps.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+Steps::iterator find_step(Steps& steps, std::string_view kernel) {
+  return std::ranges::find(steps, kernel, &PlanStep::kernel);
 }
 
 /// xn to o.
@@ -93,6 +100,12 @@ Steps feed_forward_backward(const Variant& variant) {
   return steps;
 }
 
+/// sdpaBwd2 on the surface that sdpaBwd1 leaves, which holds q and k_tiled as well.
+void share_surface(PlanStep& bwd2) {
+  bwd2.input_surface_of = "sdpaBwd1";
+  for (const auto& [slot, tensor] : bwd2.inputs) bwd2.sources.push_back({slot, bwd2.input_surface_of, slot});
+}
+
 /// dx2 to dx.
 Steps attention_backward(const Variant& variant) {
   Steps steps = {
@@ -112,6 +125,7 @@ Steps attention_backward(const Variant& variant) {
                     cpu(CpuOp::rope_inverse, {"dq_rope"}, {"dq"}),
                     cpu(CpuOp::rope_inverse, {"dk_rope"}, {"dk"}),
                 });
+  if (variant.handover == Handover::share) share_surface(*find_step(steps, "sdpaBwd2"));
   const bool merged = variant.qkv_backward == QkvBackward::merged;
   if (merged) {
     steps.push_back(kernel("qkvBwd", {{"dq", "dq"}, {"dk", "dk"}, {"dv", "dv"}}, {{"dxn", "dxn"}}));
@@ -135,7 +149,43 @@ Steps attention_backward(const Variant& variant) {
   return steps;
 }
 
+/// Every slot that another kernel of the pass leaves on its surface is copied from there.
+void hand_over(Steps& pass) {
+  for (PlanStep& step : pass)
+    if (step.is_kernel() && step.sources.empty()) step.sources = surface_sources(pass, step.kernel);
+}
+
+/// Which tensors are made in fp32 for nobody: results and what a step reads otherwise are for somebody.
+void mark_on_surface(LayerPlan& plan) {
+  std::set<std::string, std::less<>> needed = {"y"};
+  for (const auto* steps : {&plan.forward, &plan.backward})
+    for (const PlanStep& step : *steps)
+      for (const auto& [slot, tensor] : step.inputs)
+        if (std::ranges::find(step.sources, slot, &SurfaceSource::slot) == step.sources.end()) needed.insert(tensor);
+  for (auto* steps : {&plan.forward, &plan.backward})
+    for (PlanStep& step : *steps)
+      if (step.is_kernel())
+        for (const auto& [block, tensor] : step.outputs)
+          if (!needed.contains(tensor)) step.on_surface.insert(tensor);
+}
+
 }  // namespace
+
+std::vector<SurfaceSource> surface_sources(const std::vector<PlanStep>& steps, std::string_view kernel) {
+  std::map<std::string, std::pair<std::string, std::string>, std::less<>> made;  // tensor -> kernel, block
+  for (const PlanStep& step : steps) {
+    if (!step.is_kernel()) continue;
+    if (step.kernel == kernel) {
+      std::vector<SurfaceSource> sources;
+      for (const auto& [slot, tensor] : step.inputs)
+        if (const auto found = made.find(tensor); found != made.end())
+          sources.push_back({slot, found->second.first, found->second.second});
+      return sources;
+    }
+    for (const auto& [block, tensor] : step.outputs) made[tensor] = {step.kernel, block};
+  }
+  return {};
+}
 
 std::string PlanStep::name() const { return is_kernel() ? kernel : std::string(cpu_op_name(cpu)); }
 
@@ -146,6 +196,12 @@ std::vector<std::string> LayerPlan::kernels() const {
       if (step.is_kernel() && std::find(names.begin(), names.end(), step.kernel) == names.end())
         names.push_back(step.kernel);
   return names;
+}
+
+const PlanStep& LayerPlan::step(std::string_view kernel) const {
+  for (const auto* steps : {&forward, &backward})
+    if (const auto found = std::ranges::find(*steps, kernel, &PlanStep::kernel); found != steps->end()) return *found;
+  throw std::logic_error("the plan has no kernel " + std::string(kernel));
 }
 
 std::set<std::string, std::less<>> kernels_of_all_plans() {
@@ -184,8 +240,14 @@ std::string_view cpu_op_phase(CpuOp op) {
 }
 
 LayerPlan layer_plan(const Variant& variant) {
+  check_variant(variant);
   LayerPlan plan{forward_steps(variant), feed_forward_backward(variant)};
   append(plan.backward, attention_backward(variant));
+  if (variant.handover != Handover::fp32) {
+    hand_over(plan.forward);
+    hand_over(plan.backward);
+    mark_on_surface(plan);
+  }
   check_plan(plan);
   return plan;
 }

@@ -34,12 +34,25 @@ enum class CpuOp {
 };
 inline constexpr std::size_t kCpuOps = 12;
 
+/// Where a slot's numbers lie already: a block of the output surface of a kernel that ran before in the same pass.
+struct SurfaceSource {
+  std::string slot, kernel, block;
+
+  bool operator==(const SurfaceSource&) const = default;
+};
+
 /// A kernel or a CPU operation. Kernel inputs are (slot, tensor), outputs (block, tensor); blocks nobody reads are left
 /// out. CPU operands go by position.
 struct PlanStep {
   std::string kernel;  // empty for a CPU operation
   CpuOp cpu = CpuOp::add;
   std::vector<std::pair<std::string, std::string>> inputs, outputs;
+  /// Slots of `inputs` that are not written from fp32 tensors (Variant::handover): they are copied in fp16, or, when
+  /// `input_surface_of` names a kernel, its output surface is this one's input and nothing is copied.
+  std::vector<SurfaceSource> sources;
+  std::string input_surface_of;
+  /// Tensors of `outputs` that nothing but `sources` reads: nobody needs them in fp32.
+  std::set<std::string, std::less<>> on_surface;
 
   bool is_kernel() const { return !kernel.empty(); }
   /// The kernel or the operation.
@@ -51,7 +64,12 @@ struct LayerPlan {
 
   /// Kernels in the order of first use; the compile count of a run is their number.
   std::vector<std::string> kernels() const;
+  /// The step of a kernel of the plan.
+  const PlanStep& step(std::string_view kernel) const;
 };
+
+/// The slots of a kernel that take a block of a kernel before it unchanged. `steps` is a pass, or both.
+std::vector<SurfaceSource> surface_sources(const std::vector<PlanStep>& steps, std::string_view kernel);
 
 /// The kernels of any variant's plan.
 std::set<std::string, std::less<>> kernels_of_all_plans();
@@ -60,8 +78,8 @@ std::string_view cpu_op_name(CpuOp op);
 /// The phase under which its time is counted: tile, reduce, rmsnorm, silu or weight_grad.
 std::string_view cpu_op_phase(CpuOp op);
 
-/// The seed's order of a step, cut into kernels as the variant says. Forward reads x and the weights and makes y;
-/// backward also reads dy and makes dx and the nine weight gradients.
+/// The seed's order of a step, cut into kernels and handed on as the variant says. Forward reads x and the weights and
+/// makes y; backward also reads dy and makes dx and the nine weight gradients.
 LayerPlan layer_plan(const Variant& variant);
 
 /// Throws std::logic_error naming the first tensor that a step reads before it is made, that is made twice, or that is

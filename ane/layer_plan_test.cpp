@@ -116,5 +116,51 @@ TEST(LayerPlan, ATensorThatNobodyReadsIsRefused) {
   EXPECT_THROW(check_plan(plan), std::logic_error);
 }
 
+TEST(LayerPlan, HandedOverIsWhatAnotherKernelOfThePassLeaves) {
+  for (const std::string text : {"default", "handover=copy"}) {
+    const bool copies = text != "default";
+    const LayerPlan plan = layer_plan(parse_variant(text));
+    using Sources = std::vector<SurfaceSource>;
+    const Sources none;
+    const auto expect = [&](const char* kernel, const Sources& sources) {
+      EXPECT_EQ(plan.step(kernel).sources, copies ? sources : none) << kernel;
+      EXPECT_EQ(plan.step(kernel).input_surface_of, "");
+    };
+    expect("sdpaFwd", none);
+    expect("woFwd", {{"attn", "sdpaFwd", "attn"}});
+    // q was made by the other pass: other layers have run on that surface since.
+    expect("sdpaBwd1", {{"da", "wotBwd", "da"}});
+    expect("sdpaBwd2", {{"probs", "sdpaBwd1", "probs"}, {"dp", "sdpaBwd1", "dp"}});
+    expect("qBwd", none);  // dq is rotated on the CPU
+  }
+  EXPECT_EQ(layer_plan(parse_variant("handover=copy;ffn=split")).step("ffnDown").sources,
+            (std::vector<SurfaceSource>{{"g", "ffnUpGate", "g"}}));
+  EXPECT_TRUE(layer_plan(parse_variant("handover=copy;ffn=cpu_gate")).step("ffnDown").sources.empty());
+  EXPECT_EQ(layer_plan(parse_variant("handover=copy;silu_backward=kernel")).step("ffnBwdSiluW13t").sources,
+            (std::vector<SurfaceSource>{{"dsilu", "ffnBwdW2t", "dsilu"}}));
+}
+
+TEST(LayerPlan, WhatNobodyReadsInFp32StaysOnTheSurface) {
+  const auto kept = [](const char* variant) {
+    std::set<std::string> names;
+    const LayerPlan plan = layer_plan(parse_variant(variant));
+    for (const auto* steps : {&plan.forward, &plan.backward})
+      for (const PlanStep& step : *steps) names.insert(step.on_surface.begin(), step.on_surface.end());
+    return names;
+  };
+  EXPECT_TRUE(kept("default").empty());
+  // attn is read for dWo, g for dW2.
+  EXPECT_THAT(kept("handover=copy;ffn=split"), ElementsAre("da", "dp", "probs"));
+  EXPECT_THAT(kept("handover=copy;silu_backward=kernel"), ElementsAre("da", "dp", "dsilu", "probs"));
+}
+
+TEST(LayerPlan, SharingPutsSdpaBwd2OnTheSurfaceThatSdpaBwd1Leaves) {
+  const LayerPlan plan = layer_plan(parse_variant("handover=share"));
+  EXPECT_EQ(plan.step("sdpaBwd2").input_surface_of, "sdpaBwd1");
+  EXPECT_EQ(plan.step("sdpaBwd2").sources.size(), plan.step("sdpaBwd2").inputs.size());
+  EXPECT_EQ(plan.step("woFwd").sources.size(), 1u);
+  EXPECT_EQ(plan.step("woFwd").input_surface_of, "");
+}
+
 }  // namespace
 }  // namespace aneval::ane

@@ -1,5 +1,7 @@
 #include "ane/layer_runner.h"
 
+#include <algorithm>
+
 #include "ane/staging.h"
 #include "common/error.h"
 #include "common/stopwatch.h"
@@ -51,10 +53,17 @@ LayerPrograms::LayerPrograms(Device& device, const KernelRegistry& registry, con
     CompiledKernel kernel = config.shapes_only ? prepare_kernel(registry.find(name), config, options)
                                                : compile_kernel(device, registry.find(name), config, options);
     outputs_[name] = device.create_surface(static_cast<std::size_t>(kernel.layout.output_bytes()));
-    if (!kernel.has_weights())
-      shared_inputs_[name] = device.create_surface(static_cast<std::size_t>(kernel.layout.input_bytes()));
+    if (!kernel.has_weights()) shared_inputs_[name] = shared_input(name, kernel.layout);
     kernels_.emplace(name, std::move(kernel));
   }
+}
+
+std::shared_ptr<Surface> LayerPrograms::shared_input(const std::string& name, const PackedLayout& layout) const {
+  const std::string& producer = plan_.step(name).input_surface_of;
+  if (producer.empty()) return device_.create_surface(static_cast<std::size_t>(layout.input_bytes()));
+  if (kernels_.at(producer).layout.output_bytes() != layout.input_bytes())
+    throw std::logic_error("the output of " + producer + " is no input of " + name);
+  return outputs_.at(producer);
 }
 
 CompiledKernel LayerPrograms::prepare(const std::string& name, const NamedTensors& weights) const {
@@ -105,13 +114,13 @@ void Layer::recompile(const std::string& name, Bound& bound, const NamedTensors&
   lap("load", watch);
 }
 
-void Layer::stage(const NamedTensors& weights, WeightPasses passes, const StageObserver& observer) {
+void Layer::stage(const NamedTensors& weights, const StageObserver& observer) {
   weights_ = nullptr;
   const Stopwatch watch;
   std::vector<StagingTarget> targets;
   for (const auto& [name, kernel] : programs_.kernels_)
     if (kernel.has_weights()) targets.push_back({&kernel.layout, bound_.at(name).input.get()});
-  stage_weights(targets, weights, pool_, passes);
+  stage_weights(targets, weights, pool_, programs_.variant_.staging);
   if (observer && !targets.empty()) observer("restage", watch.ns());
   for (auto& [name, bound] : bound_)
     if (!programs_.kernel(name).layout.compiled().empty()) recompile(name, bound, weights, observer);
@@ -150,9 +159,19 @@ void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepOb
   const CompiledKernel& kernel = programs_.kernel(step.kernel);
   const Bound& bound = bound_.at(step.kernel);
   Lap lap(step, observer);
+  const auto source_of = [&](const std::string& slot) {
+    return std::ranges::find(step.sources, slot, &SurfaceSource::slot);
+  };
   for (const auto& [slot, tensor] : step.inputs)
-    write_slot(kernel.layout, slot, operand(tensors, tensor).data, *bound.input);
+    if (source_of(slot) == step.sources.end())
+      write_slot(kernel.layout, slot, operand(tensors, tensor).data, *bound.input);
   lap.done("write_acts");
+  if (!step.sources.empty() && step.input_surface_of.empty()) {
+    for (const SurfaceSource& source : step.sources)
+      copy_block(programs_.kernel(source.kernel).layout, source.block, *programs_.outputs_.at(source.kernel),
+                 kernel.layout, source.slot, *bound.input);
+    lap.done("copy");
+  }
 
   const half_t pattern = kPoison[generation_++ % 2];
   poison(*bound.request->output(), pattern);
@@ -163,6 +182,7 @@ void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepOb
   lap.skip();
 
   for (const auto& [block, tensor] : step.outputs) {
+    if (reads_ == OutputReads::needed && step.on_surface.contains(tensor)) continue;
     const Block& b = kernel.layout.block(block);
     Tensor& out = tensors[tensor];
     if (out.shape != std::vector<std::int64_t>{b.channels.size(), b.width.size()})

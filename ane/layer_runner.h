@@ -19,7 +19,8 @@
 
 namespace aneval::ane {
 
-/// Called after each phase of each step: write_acts, eval, read for kernels; the operation's own phase for the CPU.
+/// Called after each phase of each step: write_acts, copy (where there is something to copy), eval, read for kernels;
+/// the operation's own phase for the CPU.
 using StepObserver = std::function<void(const PlanStep& step, std::string_view phase, std::int64_t nanoseconds)>;
 
 /// Called after each phase of staging: restage for what writes or packs weights, compile, load.
@@ -32,6 +33,9 @@ struct CompileCounts {
 
   static CompileCounts of(const KernelRegistry& registry, const ModelShape& shape, const Variant& variant);
 };
+
+/// Which blocks become fp32 tensors: all of the plan, or those alone that are read as such (PlanStep::on_surface).
+enum class OutputReads { all, needed };
 
 class LayerPrograms {
  public:
@@ -51,6 +55,8 @@ class LayerPrograms {
   friend class Layer;
   /// A kernel with these weights in it, not compiled yet.
   CompiledKernel prepare(const std::string& name, const NamedTensors& weights) const;
+  /// The input surface of a kernel without weights on it.
+  std::shared_ptr<Surface> shared_input(const std::string& name, const PackedLayout& layout) const;
 
   Device& device_;
   KernelRegistry registry_;
@@ -69,8 +75,9 @@ class Layer {
   /// Writes all weight slots; compiles and loads the kernels that hold weights, in place of those they had before.
   /// Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer. After an error nothing is
   /// staged.
-  void stage(const NamedTensors& weights, WeightPasses passes = WeightPasses::per_tensor,
-             const StageObserver& observer = {});
+  void stage(const NamedTensors& weights, const StageObserver& observer = {});
+  /// Whoever judges tensors wants all of them; a training step needs fewer.
+  void read_outputs(OutputReads reads) { reads_ = reads; }
   /// From tensors["x"]; adds every tensor that the plan's forward steps make, y among them.
   void forward(NamedTensors& tensors, const StepObserver& observer = {});
   /// From what forward left and tensors["dy"]; adds dx and accumulates the nine weight gradients (made as zeros when
@@ -101,6 +108,7 @@ class Layer {
   CpuOps cpu_ops_;
   std::map<std::string, Bound, std::less<>> bound_;
   const NamedTensors* weights_ = nullptr;
+  OutputReads reads_ = OutputReads::needed;
   std::int64_t generation_ = 0;
 };
 

@@ -158,7 +158,7 @@ PackedLayout PackedLayout::in_columns(std::vector<std::vector<Slot>> columns, st
   return layout;
 }
 
-PackedLayout PackedLayout::along_channels(std::vector<Slot> slots, std::vector<Block> blocks) {
+PackedLayout PackedLayout::along_channels(std::vector<Slot> slots, std::vector<Block> blocks, std::int64_t rows_below) {
   PackedLayout layout(std::move(slots), std::move(blocks));
   layout.input_width_ = layout.slots_.front().width.padded_size();
   for (Slot& slot : layout.slots_) {
@@ -169,6 +169,7 @@ PackedLayout PackedLayout::along_channels(std::vector<Slot> slots, std::vector<B
     layout.input_channels_ =
         multiply_add(layout.input_channels_, slot.channels.groups, slot.channels.padded_run, "slot", slot.name);
   }
+  layout.input_channels_ = multiply_add(layout.input_channels_, 1, rows_below, "slot", "rows below");
   check_surface(layout.input_channels_, layout.input_width_, "slot");
   return layout;
 }

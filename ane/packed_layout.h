@@ -86,8 +86,9 @@ class PackedLayout {
   /// column that is not the tallest belong to no slot.
   static PackedLayout in_columns(std::vector<std::vector<Slot>> columns, std::vector<Block> blocks,
                                  const Variant& variant);
-  /// Slots one below the other along the channels; all have the same width.
-  static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks);
+  /// Slots one below the other along the channels; all have the same width. The surface may be the output of another
+  /// kernel that leaves more below them: `rows_below` rows that belong to no slot.
+  static PackedLayout along_channels(std::vector<Slot> slots, std::vector<Block> blocks, std::int64_t rows_below = 0);
 
   const std::vector<Slot>& slots() const { return slots_; }  // in the order of the surface
   const std::vector<Block>& blocks() const { return blocks_; }

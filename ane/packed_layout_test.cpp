@@ -154,6 +154,10 @@ TEST(PackedLayout, SlotsBelowEachOther) {
   EXPECT_EQ(layout.slot("q").channel_offset, 0);
   EXPECT_EQ(layout.slot("probs").channel_offset, 128);
   EXPECT_EQ(layout.slot("probs").width_offset, 0);
+  const PackedLayout longer =
+      PackedLayout::along_channels({activation("q", {4, 6, 32}, seq)}, {{"a", plain(3), seq}}, 10);
+  EXPECT_EQ(longer.input_channels(), 138);
+  EXPECT_EQ(longer.input_bytes(), 2 * 138 * 32);
 }
 
 TEST(PackedLayout, ColumnsOfSlotsBelowEachOther) {

@@ -25,12 +25,6 @@ struct StagingTarget {
   Surface* input;
 };
 
-/// How often the tensors are read when several surfaces are staged from them.
-enum class WeightPasses {
-  per_slot,    // once for each slot
-  per_tensor,  // forward and backward slots of a tensor, of which one holds the transpose, together
-};
-
 /// The same for all surfaces of a layer. The bits do not depend on `passes`.
 void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& weights, ThreadPool* pool = nullptr,
                    WeightPasses passes = WeightPasses::per_tensor);

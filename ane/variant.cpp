@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ane/variant_rules.h"
 #include "common/names.h"
 
 namespace aneval::ane {
@@ -54,6 +55,13 @@ const std::vector<VariantChoice>& variant_choices() {
              "the feed-forward block as one program, as two with g on a surface between them, or with SiLU and gate in "
              "fp32 on the CPU: smaller surfaces, more dispatches",
              ChoiceKind::cut),
+      choice("staging", &Variant::staging, {"per_tensor", "per_slot"},
+             "forward and backward slots of a weight staged in one pass over the tensor, or one after the other: less "
+             "memory traffic, the same bits"),
+      choice("handover", &Variant::handover, {"fp32", "copy", "share"},
+             "activations between kernels by way of fp32 tensors, copied in fp16 from surface to surface, or also "
+             "sdpaBwd2 on the very surface that sdpaBwd1 leaves, which then passes q and k_tiled through: fewer bytes "
+             "and conversions, the same bits"),
       choice("wo", &Variant::wo, {"separate", "fused"},
              "the output projection as a program of its own, or inside sdpaFwd: a dispatch and a write of attn less",
              ChoiceKind::cut),
@@ -76,6 +84,7 @@ Variant parse_variant(std::string_view text) {
   Variant variant;
   if (text.empty() || text == "default") return variant;
   for (const auto& [key, value] : parse_pairs(text, "variant")) set_choice(variant, key, value);
+  check_variant(variant);
   return variant;
 }
 

@@ -35,6 +35,9 @@ enum class Transposes { ops, flags };
 enum class Causal { mask, tiles };
 /// RoPE on a last axis of pairs, without one, or on the CPU.
 enum class Rope { pairs, planar, cpu };
+/// How weight tensors are read for the surfaces they go to: forward and backward slots of a tensor, of which one holds
+/// the transpose, together, or once for each slot.
+enum class WeightPasses { per_tensor, per_slot };
 /// How an activation goes from one kernel to the next: read to fp32 and written again, copied as fp16 from surface to
 /// surface, or by a surface that is the output of the one and the input of the other.
 enum class Handover { fp32, copy, share };
@@ -62,6 +65,7 @@ struct Variant {
   Transposes transposes = Transposes::ops;
   Causal causal = Causal::mask;
   Rope rope = Rope::pairs;
+  WeightPasses staging = WeightPasses::per_tensor;
   Handover handover = Handover::fp32;
   AttentionBackward attention_backward = AttentionBackward::split;
   QkvBackward qkv_backward = QkvBackward::split;
@@ -90,7 +94,8 @@ const std::vector<VariantChoice>& variant_choices();
 /// "key=value;key=value" of everything that differs from the default, in table order; "default" when nothing does.
 std::string variant_text(const Variant& variant);
 
-/// Reads what variant_text writes, any order. Errors name the unknown key or value and the nearest known one.
+/// Reads what variant_text writes, any order. Errors name the unknown key or value and the nearest known one, or the
+/// choices that contradict each other (variant_rules.h).
 Variant parse_variant(std::string_view text);
 
 /// Applies one key=value.

@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ane/variant_rules.h"
 #include "common/error.h"
+#include "common/names.h"
+#include "common/random.h"
 
 namespace aneval::ane {
 namespace {
@@ -23,16 +26,11 @@ std::string error_of(std::string_view text) {
 
 TEST(Variant, DefaultIsTheSeed) {
   const Variant variant;
+  for (const VariantChoice& choice : variant_choices()) EXPECT_EQ(choice.get(variant), 0u) << choice.key;
   EXPECT_EQ(variant.head_map, HeadMap::grouped);
-  EXPECT_EQ(variant.score_scale, ScoreScale::multiply);
   EXPECT_EQ(variant.packing, Packing::acts_first);
-  EXPECT_EQ(variant.row_sum, RowSum::reduce);
-  EXPECT_EQ(variant.pad, Pad::none);
   EXPECT_EQ(variant.weights, Weights::dynamic);
-  EXPECT_EQ(variant.qkv_backward, QkvBackward::split);
-  EXPECT_EQ(variant.silu_backward, SiluBackward::cpu);
-  EXPECT_EQ(variant.ffn, FeedForward::fused);
-  EXPECT_EQ(variant.wo, OutputProjection::separate);
+  EXPECT_EQ(variant.handover, Handover::fp32);
   EXPECT_EQ(variant_text(variant), "default");
   EXPECT_EQ(parse_variant("default"), variant);
   EXPECT_EQ(parse_variant(""), variant);
@@ -40,43 +38,69 @@ TEST(Variant, DefaultIsTheSeed) {
 
 TEST(Variant, TextNamesWhatDiffersInTableOrder) {
   Variant variant;
-  variant.head_map = HeadMap::cyclic_fwd;
-  variant.score_scale = ScoreScale::folded;
-  variant.packing = Packing::weights_first;
-  variant.row_sum = RowSum::matmul;
-  variant.pad = Pad::multiple_of_32;
-  variant.weights = Weights::compiled;
-  variant.qkv_backward = QkvBackward::merged;
-  variant.silu_backward = SiluBackward::kernel;
-  variant.ffn = FeedForward::cpu_gate;
   variant.wo = OutputProjection::fused;
-  const std::string text =
-      "head_map=cyclic_fwd;score_scale=folded;packing=weights_first;row_sum=matmul;pad=32;weights=static;"
-      "qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused";
-  EXPECT_EQ(variant_text(variant), text);
-  EXPECT_EQ(parse_variant(text), variant);
-  EXPECT_EQ(parse_variant("wo=fused;ffn=cpu_gate;silu_backward=kernel;qkv_backward=merged;"
-                          "weights=static;pad=32;row_sum=matmul;packing=weights_first;score_scale=folded;"
-                          "head_map=cyclic_fwd"),
-            variant);
+  variant.pad = Pad::multiple_of_32;
+  variant.head_map = HeadMap::cyclic_fwd;
+  EXPECT_EQ(variant_text(variant), "head_map=cyclic_fwd;pad=32;wo=fused");
+  EXPECT_EQ(parse_variant("wo=fused;head_map=cyclic_fwd;pad=32"), variant);
   EXPECT_EQ(variant_text(parse_variant("pad=none;head_map=cyclic")), "head_map=cyclic");
+  std::vector<std::string> all;
+  for (const VariantChoice& choice : variant_choices()) {
+    choice.set(variant, choice.values.size() - 1);
+    all.push_back(std::string(choice.key) + "=" + std::string(choice.values.back()));
+  }
+  EXPECT_EQ(variant_text(variant), join(all, ";"));
 }
 
-TEST(Variant, EveryCombinationReadsBack) {
+// Every two values of two choices; and all values at once, which are far too many, at random.
+TEST(Variant, CombinationsReadBack) {
+  const auto& choices = variant_choices();
   std::vector<Variant> variants = {Variant{}};
-  for (const VariantChoice& choice : variant_choices()) {
-    std::vector<Variant> more;
-    for (const Variant& variant : variants)
-      for (std::size_t value = 0; value < choice.values.size(); ++value) {
-        Variant changed = variant;
-        choice.set(changed, value);
-        EXPECT_EQ(choice.get(changed), value);
-        more.push_back(changed);
-      }
-    variants = more;
+  for (const VariantChoice& first : choices)
+    for (const VariantChoice& second : choices)
+      for (std::size_t i = 0; i < first.values.size(); ++i)
+        for (std::size_t j = 0; j < second.values.size(); ++j) {
+          Variant variant;
+          first.set(variant, i);
+          second.set(variant, j);
+          EXPECT_EQ(second.get(variant), j);
+          EXPECT_TRUE(first.key == second.key || first.get(variant) == i) << first.key << ' ' << second.key;
+          variants.push_back(variant);
+        }
+  Random random(1, "combinations");
+  for (int i = 0; i < 2000; ++i) {
+    Variant& variant = variants.emplace_back();
+    for (const VariantChoice& choice : choices)
+      choice.set(variant, static_cast<std::size_t>(random.below(static_cast<std::int64_t>(choice.values.size()))));
   }
-  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
-  for (const Variant& variant : variants) EXPECT_EQ(parse_variant(variant_text(variant)), variant);
+  std::size_t refused = 0;
+  for (const Variant& variant : variants) {
+    const std::string text = variant_text(variant);
+    if (broken_rule(variant) == nullptr) {
+      EXPECT_EQ(parse_variant(text), variant);
+    } else {
+      ++refused;
+      EXPECT_THAT(error_of(text), HasSubstr("contradict each other"));
+    }
+  }
+  EXPECT_LT(refused, variants.size() / 2);
+}
+
+TEST(VariantRules, NameChoicesThatExistAndTheWayOut) {
+  for (const VariantRule& rule : variant_rules()) {
+    EXPECT_FALSE(rule.broken({})) << rule.choices;
+    Variant variant;
+    for (const auto& [key, value] : parse_pairs(rule.choices, "rule")) set_choice(variant, key, value);
+    EXPECT_TRUE(rule.broken(variant)) << rule.choices;
+    EXPECT_FALSE(rule.reason.empty() || rule.remedy.empty());
+    try {
+      check_variant(variant);
+      ADD_FAILURE() << rule.choices;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::bad_input);
+      EXPECT_THAT(error.what(), AllOf(HasSubstr(rule.choices), HasSubstr(rule.reason), HasSubstr(rule.remedy)));
+    }
+  }
 }
 
 TEST(Variant, ErrorsNameTheWord) {

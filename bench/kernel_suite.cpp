@@ -154,25 +154,11 @@ Subject read(const Cases& cases, const validate::Case& c) {
   return subject;
 }
 
-/// An output block of one kernel that the plan hands to an activation slot of another unchanged.
-struct Handover {
-  std::string producer, block, slot;
-};
-
-std::vector<Handover> handovers(const ane::Variant& variant, const std::string& consumer) {
-  const ane::LayerPlan plan = ane::layer_plan(variant);
-  std::map<std::string, std::pair<std::string, std::string>> made;  // tensor -> kernel, block
-  std::vector<Handover> result;
-  for (const auto* steps : {&plan.forward, &plan.backward})
-    for (const ane::PlanStep& step : *steps) {
-      if (!step.is_kernel()) continue;
-      if (step.kernel == consumer)
-        for (const auto& [slot, tensor] : step.inputs)
-          if (const auto found = made.find(tensor); found != made.end())
-            result.push_back({found->second.first, found->second.second, slot});
-      for (const auto& [block, tensor] : step.outputs) made[tensor] = {step.kernel, block};
-    }
-  return result;
+/// Slots of a kernel that hold a block of another one's output, of its own pass or of the other.
+std::vector<ane::SurfaceSource> sources_of(const ane::Variant& variant, const std::string& consumer) {
+  ane::LayerPlan plan = ane::layer_plan(variant);
+  plan.forward.insert(plan.forward.end(), plan.backward.begin(), plan.backward.end());
+  return ane::surface_sources(plan.forward, consumer);
 }
 
 Subject copy(const Cases& cases, const validate::Case& c) {
@@ -181,16 +167,16 @@ Subject copy(const Cases& cases, const validate::Case& c) {
   std::shared_ptr<ane::Surface> input = cases->options().device->create_surface(to.ready->request->input()->bytes());
   std::vector<std::function<void()>> copies;
   std::int64_t elements = 0;
-  for (const Handover& handover : handovers(c.variant, c.kernel)) {
+  for (const ane::SurfaceSource& source : sources_of(c.variant, c.kernel)) {
     validate::Case producer = c;
-    producer.kernel = handover.producer;
+    producer.kernel = source.kernel;
     const ValidatedKernel& from = cases->kernel(producer);
     ane::evaluate_poisoned(*cases->options().device, *from.ready->request, ane::kPoison[0]);
-    const ane::Block& block = from.ready->kernel.layout.block(handover.block);
+    const ane::Block& block = from.ready->kernel.layout.block(source.block);
     elements += block.channels.size() * block.width.size();
-    copies.push_back([&from = from.ready->kernel.layout, &to = to.ready->kernel.layout, handover,
+    copies.push_back([&from = from.ready->kernel.layout, &to = to.ready->kernel.layout, source,
                       output = from.ready->request->output(),
-                      input] { ane::copy_block(from, handover.block, *output, to, handover.slot, *input); });
+                      input] { ane::copy_block(from, source.block, *output, to, source.slot, *input); });
   }
   Subject subject;
   subject.run = [copies] {
@@ -219,7 +205,7 @@ constexpr Phase kPhases[] = {{"compile", compile},
 /// Whether the kernel has that phase: some have no weights, some no input that comes from another kernel unchanged.
 bool has_phase(const ane::PackedLayout& layout, const validate::Case& c, std::string_view phase) {
   if (phase == "stage_weights") return elements_of(layout, ane::SlotKind::weight) > 0;
-  if (phase == "copy") return !handovers(c.variant, c.kernel).empty();
+  if (phase == "copy") return !sources_of(c.variant, c.kernel).empty();
   return true;
 }
 

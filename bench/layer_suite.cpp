@@ -104,12 +104,16 @@ std::vector<Record> byte_rows(const LayerState& state, const std::vector<ane::Pl
   for (const ane::PlanStep& step : steps) {
     if (!step.is_kernel()) continue;
     const ane::PackedLayout& layout = state.programs->kernel(step.kernel).layout;
-    double written = 0, read = 0;
+    double written = 0, copied = 0, read = 0;
     for (const auto& [name, tensor] : step.inputs)
       written += half_bytes_of(layout.slot(name).channels, layout.slot(name).width);
+    for (const ane::SurfaceSource& source : step.sources)
+      copied += half_bytes_of(layout.slot(source.slot).channels, layout.slot(source.slot).width);
     for (const auto& [name, tensor] : step.outputs)
-      read += half_bytes_of(layout.block(name).channels, layout.block(name).width);
-    add(row.phase + "." + step_name(step), "write_acts", written);
+      if (!step.on_surface.contains(tensor))
+        read += half_bytes_of(layout.block(name).channels, layout.block(name).width);
+    add(row.phase + "." + step_name(step), "write_acts", written - copied);
+    add(row.phase + "." + step_name(step), "copy", step.input_surface_of.empty() ? copied : 0);
     add(row.phase + "." + step_name(step), "read", read);
   }
   double staged = 0;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "ane/kernels/kernel.h"
+#include "ane/variant_rules.h"
 #include "bench/suites.h"
 #include "cli/command.h"
 #include "cli/mil_check.h"
@@ -33,6 +34,8 @@ void list_variants() {
     std::vector<std::string> values(choice.values.begin(), choice.values.end());
     fmt::print("{:<18} {:<32} {}\n", choice.key, join(values, "|"), choice.trade);
   }
+  for (const ane::VariantRule& rule : ane::variant_rules())
+    fmt::print("not together: {}: {}\n", rule.choices, rule.reason);
 }
 
 void list_profiles() {

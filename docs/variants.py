@@ -23,6 +23,8 @@ CUTS = [
     ("ffn=split", ["g", "y"]),
     ("ffn=cpu_gate", ["g", "y"]),
     ("wo=fused", ["o"]),
+    ("handover=copy", []),
+    ("handover=share", []),
 ]
 ALL = "qkv_backward=merged;silu_backward=kernel;wo=fused"
 
@@ -57,7 +59,7 @@ class Cut:
         # One value per repetition, all equal: bytes depend on nothing but shapes.
         moved = {(r["phase"], r["item"]): float(r["value"]) for r in bench if r["metric"] == "bytes"}
         self.bytes = {p: sum(value for (phase, _), value in moved.items() if phase == p)
-                      for p in ("stage_weights", "write_acts", "read")}
+                      for p in ("stage_weights", "write_acts", "copy", "read")}
         self.errors = {}
         for profile in ("h13", "h16"):
             rows = rows_of(args, f"layer-{profile}-{variant}",
@@ -86,10 +88,10 @@ def main():
     args = parser.parse_args()
     args.keep.mkdir(parents=True, exist_ok=True)
     cuts = [Cut(args, variant, tensors) for variant, tensors in CUTS + [(ALL, [])]]
-    table(["variant", "dispatches forward + backward", "weights staged", "activations written", "outputs read",
+    table(["variant", "dispatches forward + backward", "weights staged", "written", "copied", "outputs read",
            "surfaces", "their bytes", "layer forward", "layer backward"],
           [[f"`{c.variant}`", " + ".join(map(str, c.dispatches)), mib(c.bytes["stage_weights"]) + " MiB",
-            mib(c.bytes["write_acts"]) + " MiB", mib(c.bytes["read"]) + " MiB", f"{c.surfaces:.0f}",
+            mib(c.bytes["write_acts"]) + " MiB", mib(c.bytes["copy"]) + " MiB", mib(c.bytes["read"]) + " MiB", f"{c.surfaces:.0f}",
             mib(c.surface_bytes) + " MiB", *(f"{t / 1e6:.1f} ms" for t in c.times)] for c in cuts])
     default = cuts[0]
     table(["variant", "tensor", *(f"{p}: error default → here" for p in ("h13", "h16")), "ratio h13", "ratio h16"],

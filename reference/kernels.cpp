@@ -200,6 +200,8 @@ Matrices<T> sdpa_bwd1(const ModelShape& m, const Options& options, const Matrice
   attention_probs(heads, scale_of(m, options), q, k, probs);
   attention_dv(heads, probs, da, out["dv_full"]);
   attention_dp(heads, da, v, out["dp"]);
+  out["q"] = q;
+  out["k_tiled"] = k;
   return out;
 }
 

@@ -95,12 +95,13 @@ class DeviceBackend : public LayerBackend {
     tensors_.resize(layers);
     for (const auto* steps : {&programs.plan().forward})
       for (const ane::PlanStep& step : *steps)
-        for (const auto& [block, tensor] : step.outputs) activations_.push_back(tensor);
+        for (const auto& [block, tensor] : step.outputs)
+          if (!step.on_surface.contains(tensor)) activations_.push_back(tensor);
   }
 
   void stage(const std::vector<NamedTensors>& layers, std::int64_t, PhaseTimes& times) override {
     const ane::StageObserver timed = [&](std::string_view phase, std::int64_t ns) { times.add("step", phase, ns); };
-    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->stage(layers[i], ane::WeightPasses::per_tensor, timed);
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->stage(layers[i], timed);
   }
 
   const Tensor& forward(std::size_t layer, const Tensor& x, PhaseTimes& times) override {

@@ -17,11 +17,12 @@ struct SurfaceBytes {
 SurfaceBytes surface_bytes(const ModelShape& shape, const ane::Variant& variant) {
   SurfaceBytes bytes;
   const auto registry = ane::KernelRegistry::builtin();
-  for (const std::string& name : ane::layer_plan(variant).kernels()) {
+  const ane::LayerPlan plan = ane::layer_plan(variant);
+  for (const std::string& name : plan.kernels()) {
     const ane::PackedLayout layout = registry.find(name).layout({shape, variant});
     bool weights = false;
     for (const ane::Slot& slot : layout.slots()) weights = weights || slot.kind == ane::SlotKind::weight;
-    (weights ? bytes.layer : bytes.shared) += layout.input_bytes();
+    if (plan.step(name).input_surface_of.empty()) (weights ? bytes.layer : bytes.shared) += layout.input_bytes();
     for (const ane::Slot& slot : layout.compiled())
       bytes.layer += kHalf * slot.channels.padded_size() * slot.width.padded_size();
     bytes.shared += layout.output_bytes();
@@ -29,15 +30,30 @@ SurfaceBytes surface_bytes(const ModelShape& shape, const ane::Variant& variant)
   return bytes;
 }
 
-/// Channels of all tensors that a layer's plan reads and makes, weights and their gradients excepted.
+/// Channels of the tensors that go from kernel to kernel without becoming fp32.
+std::int64_t surface_channels(const ModelShape& shape, const ane::Variant& variant) {
+  const auto registry = ane::KernelRegistry::builtin();
+  const ane::LayerPlan plan = ane::layer_plan(variant);
+  std::int64_t channels = 0;
+  for (const auto* steps : {&plan.forward, &plan.backward})
+    for (const ane::PlanStep& step : *steps)
+      for (const auto& [block, tensor] : step.outputs)
+        if (step.on_surface.contains(tensor))
+          channels += registry.find(step.kernel).layout({shape, variant}).block(block).channels.size();
+  return channels;
+}
+
+/// Channels of all tensors that a layer's plan reads and makes in fp32, weights and their gradients excepted.
 std::int64_t kept_channels(const ModelShape& s, const ane::Variant& variant) {
   const std::int64_t folded = variant.score_scale == ane::ScoreScale::folded ? 1 : 0;      // dq_unscaled
   const std::int64_t split_qkv = variant.qkv_backward == ane::QkvBackward::split ? 2 : 0;  // dx_q dx_kv
+  const std::int64_t handed_on = surface_channels(s, variant);
   return (15 + split_qkv) * s.dim    // x xn o x2 xm y; dy dffn dx_ffn dx2_norm dx2 dxo dxn dx_norm dx
          + 6 * s.hidden              // h1 h3 g dsilu dh1 dh3
          + (9 + folded) * s.q_dim()  // attn q_rope k_tiled v_tiled da dv_full dk_full dq_rope dq
          + 5 * s.kv_dim()            // k_rope v dv dk_rope dk
-         + 2 * s.heads * s.seq;      // probs dp
+         + 2 * s.heads * s.seq       // probs dp
+         - handed_on;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "ane/variant_rules.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -179,6 +180,7 @@ Case parse_case(std::string_view text, const Case& base) {
   for (const auto& [name, value] : pairs)
     if (name != "model") find_key(name).read(c, value);
   check_shape(c.shape, "case '" + std::string(text) + "'");
+  ane::check_variant(c.variant);
   return c;
 }
 

@@ -26,6 +26,7 @@ NamedTensors run_plan(ane::LayerPrograms& programs, ThreadPool* pool, const Name
   ane::Layer layer(programs, pool, cpu_ops);
   NamedTensors weights;
   for (const std::string& name : layer_weights()) weights[name] = tensors.at(name);
+  layer.read_outputs(ane::OutputReads::all);
   layer.stage(weights);
   NamedTensors work{{"x", tensors.at("x")}};
   layer.forward(work);

@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 std::vector<ane::Variant> static_variants() {
   std::vector<ane::Variant> variants;
   for (const char* text : {"weights=static", "weights=static;pad=32", "weights=static;score_scale=folded",
-                           "weights=static;packing=weights_first;head_map=cyclic"})
+                           "weights=static;row_sum=matmul;head_map=cyclic"})
     variants.push_back(ane::parse_variant(text));
   return variants;
 }

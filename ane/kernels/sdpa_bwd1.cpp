@@ -1,5 +1,6 @@
 // sdpaBwd1: first half of attention's backward: probabilities recomputed from the saved q and k, dv = Pᵀ·da, dp =
-// da·vᵀ. Keys and values come tiled to all query heads; slots lie along the channels.
+// da·vᵀ. Keys and values come tiled to all query heads; slots lie along the channels. With handover=share its output is
+// the surface that sdpaBwd2 reads, so q and k_tiled pass through, and what sdpaBwd2 does not need lies below.
 #include "ane/kernels/parts.h"
 
 namespace aneval::ane {
@@ -14,7 +15,10 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   const mil::Value da = heads("da");
   const mil::Value dv = b.matmul(probabilities, da, true, false, "dv_h");
   const mil::Value dp = b.matmul(da, heads("v_tiled"), false, true, "dp_h");
-  return p.finish({p.merge_heads(dv, "dv_full"), p.merge_rows(probabilities, "probs"), p.merge_rows(dp, "dp")});
+  const mil::Value dv_full = p.merge_heads(dv, "dv_full");
+  const mil::Value probs = p.merge_rows(probabilities, "probs"), dp_rows = p.merge_rows(dp, "dp");
+  if (config.variant.handover != Handover::share) return p.finish({dv_full, probs, dp_rows});
+  return p.finish({probs, dp_rows, p.slot("q"), p.slot("k_tiled"), dv_full});
 }
 
 }  // namespace
@@ -23,11 +27,16 @@ KernelSpec sdpa_bwd1() {
   return {"sdpaBwd1", "attention backward: probabilities, dV, dP",
           [](const KernelConfig& c) {
             const Axes a = Axes::of(c.shape, c.variant);
+            const Block dv = output_block("dv_full", a.q, a.seq);
+            const Block probs = output_block("probs", a.head_queries, a.seq);
+            const Block dp = output_block("dp", a.head_queries, a.seq);
+            std::vector<Block> blocks = {dv, probs, dp};
+            if (c.variant.handover == Handover::share)
+              blocks = {probs, dp, output_block("q", a.q, a.seq), output_block("k_tiled", a.q, a.seq), dv};
             return PackedLayout::along_channels(
                 {activation_slot("q", a.q, a.seq), activation_slot("k_tiled", a.q, a.seq),
                  activation_slot("v_tiled", a.q, a.seq), activation_slot("da", a.q, a.seq)},
-                {output_block("dv_full", a.q, a.seq), output_block("probs", a.head_queries, a.seq),
-                 output_block("dp", a.head_queries, a.seq)});
+                std::move(blocks));
           },
           program};
 }

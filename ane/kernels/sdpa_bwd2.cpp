@@ -26,7 +26,8 @@ KernelSpec sdpa_bwd2() {
             return PackedLayout::along_channels(
                 {activation_slot("probs", a.head_queries, a.seq), activation_slot("dp", a.head_queries, a.seq),
                  activation_slot("q", a.q, a.seq), activation_slot("k_tiled", a.q, a.seq)},
-                {output_block("dq", a.q, a.seq), output_block("dk_full", a.q, a.seq)});
+                {output_block("dq", a.q, a.seq), output_block("dk_full", a.q, a.seq)},
+                c.variant.handover == Handover::share ? a.q.padded_size() : 0);  // sdpaBwd1's dv_full
           },
           program};
 }
