@@ -8,12 +8,11 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
   const auto heads = [&](std::string_view slot) { return p.split_heads(p.slot(slot), slot); };
   const mil::Value probabilities = p.attention(heads("q"), heads("k_tiled"));
   const mil::Value da = heads("da");
-  const mil::Value dv = b.matmul(probabilities, da, true, false, "dv_h");
-  const mil::Value dp = b.matmul(da, heads("v_tiled"), false, true, "dp_h");
+  const mil::Value dv = p.mixed_tokens(probabilities, true, da, "dv_h");
+  const mil::Value dp = p.lane_products(da, heads("v_tiled"), "dp_h");
   return p.finish({p.merge_heads(dv, "dv_full"), p.merge_rows(probabilities, "probs"), p.merge_rows(dp, "dp")});
 }
 
