@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "ane/kernels/parts.h"
 #include "ane/mil/checker.h"
 #include "ane/mil/text.h"
 #include "common/error.h"
@@ -113,21 +114,30 @@ CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const Kern
 }
 
 void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::span<float> values) {
-  const mil::Operation* constant = kernel.program.graph.main().find(slot.name);
-  const mil::Attribute* value = constant == nullptr ? nullptr : constant->attribute("val");
+  const mil::Function& function = kernel.program.graph.main();
+  const auto value_of = [&](const std::string& name) {
+    const mil::Operation* constant = function.find(name);
+    return constant == nullptr ? nullptr : constant->attribute("val");
+  };
+  const mil::Attribute* value = value_of(slot.name);
+  const bool turned = value == nullptr;  // a convolution's, which sums over the slot's channels
+  if (turned) value = value_of(turned_name(slot.name));
   const auto* named = value == nullptr ? nullptr : std::get_if<mil::BlobFile>(&value->literal.value);
   const auto file = named == nullptr ? kernel.program.weights.end() : kernel.program.weights.find(named->path);
   if (file == kernel.program.weights.end())
     throw std::logic_error("the program of " + kernel.name + " has no weight file for '" + slot.name + "'");
-  const std::int64_t width = slot.width.padded_size();
-  const auto bytes = static_cast<std::uint64_t>(2 * slot.channels.padded_size() * width);
+  const std::int64_t height = slot.channels.padded_size(), width = slot.width.padded_size();
+  const auto bytes = static_cast<std::uint64_t>(2 * height * width);
   const Blob blob = read_blob(file->second, named->offset, bytes, named->path);
   std::vector<half_t> bits(bytes / 2);
   std::memcpy(bits.data(), blob.bytes.data(), bytes);
   std::size_t i = 0;
   for (std::int64_t c = 0; c < slot.channels.size(); ++c)
-    for (std::int64_t w = 0; w < slot.width.size(); ++w)
-      values[i++] = to_float(bits[static_cast<std::size_t>(slot.channels.place(c) * width + slot.width.place(w))]);
+    for (std::int64_t w = 0; w < slot.width.size(); ++w) {
+      const std::int64_t channel = slot.channels.place(c), column = slot.width.place(w);
+      values[i++] =
+          to_float(bits[static_cast<std::size_t>(turned ? column * height + channel : channel * width + column)]);
+    }
 }
 
 void check_no_poison(Request& request, half_t pattern) {

@@ -43,6 +43,13 @@ const std::vector<VariantChoice>& variant_choices() {
              "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
              "layer, which every update makes anew"),
       choice(
+          "product", &Variant::product, {"matmul", "conv"},
+          "products with weights as matmul, or as 1x1 convolution: activations need no transposing, the weight of the "
+          "surface does, and a compiled one is the convolution's own"),
+      choice("transposes", &Variant::transposes, {"explicit", "flags"},
+             "operands of a matmul turned by an operation before it, or by its transpose flags: fewer operations and "
+             "intermediate tensors"),
+      choice(
           "qkv_backward", &Variant::qkv_backward, {"split", "merged"},
           "the gradients through Wq, Wk and Wv as two programs and a sum on the CPU, or as one product of one program: "
           "a dispatch and a read less, one rounding of the sum instead of three",

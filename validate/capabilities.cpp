@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "ane/compiled_kernel.h"
+#include "ane/mil/conv.h"
 #include "ane/mil/family_rules.h"
 #include "ane/mil/text.h"
 #include "common/error.h"

@@ -32,6 +32,13 @@ ArithmeticFault stored(StepKind kind, double (*change)(double)) {
       .after = [kind, change](const Step& step, double value) { return step.kind == kind ? change(value) : value; }};
 }
 
+/// Changes what products store, written as matmul or as conv.
+ArithmeticFault product_stored(double (*change)(double)) {
+  return {.after = [change](const Step& step, double value) {
+    return step.kind == StepKind::matmul || step.kind == StepKind::conv ? change(value) : value;
+  }};
+}
+
 }  // namespace
 
 std::vector<Defect> arithmetic_defects() {
@@ -43,11 +50,9 @@ std::vector<Defect> arithmetic_defects() {
                          {.product = Product::without_last}));
   all.push_back(
       computed("truncated_store", "results are cut towards zero instead of rounded", anywhere, {.truncates = true}));
-  all.push_back(
-      computed("bf16_store", "products are stored as bf16", anywhere, stored(StepKind::matmul, rounded_to_bf16)));
-  all.push_back(
-      computed("subnormals_flushed", "products below 2^-14 are stored as zero", anywhere,
-               stored(StepKind::matmul, [](double value) { return std::abs(value) < 0x1p-14 ? 0.0 : value; })));
+  all.push_back(computed("bf16_store", "products are stored as bf16", anywhere, product_stored(rounded_to_bf16)));
+  all.push_back(computed("subnormals_flushed", "products below 2^-14 are stored as zero", anywhere,
+                         product_stored([](double value) { return std::abs(value) < 0x1p-14 ? 0.0 : value; })));
   all.push_back(computed("bf16_probabilities", "probabilities are stored as bf16", has_softmax,
                          stored(StepKind::softmax, rounded_to_bf16)));
   all.push_back(computed("probabilities_cut", "probabilities below 1/256 are stored as zero", has_softmax,

@@ -68,6 +68,10 @@ bool grouped_heads(const DefectSite& site) {
   return site.config.shape.ratio() > 1 && site.config.shape.kv_heads > 1 &&
          site.config.variant.head_map == ane::HeadMap::grouped;
 }
+/// The sum of two products is used by another operation: of convolutions it may be the program's result itself.
+bool uses_sum(const DefectSite& site) {
+  return site.config.variant.product == ane::Product::matmul || site.kernel() == "ffnBwdSiluW13t";
+}
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
@@ -106,7 +110,10 @@ std::vector<Defect> attention_defects() {
              [](const DefectSite&, ProgramEdit& edit) { edit.set_constant_argument("probabilities", "axis", {-2}); }));
   all.push_back(edited("product_not_transposed", "dV = P·dO and dK = dS·Q instead of the transposes",
                        kernels({"sdpaBwd1", "sdpaBwd2"}, 2), [](const DefectSite& site, ProgramEdit& edit) {
-                         edit.set_constant_argument(site.kernel() == "sdpaBwd1" ? "dv_h" : "dk_h", "transpose_x", {0});
+                         // With flags the product itself is the transpose: xᵀ·P where xᵀ·Pᵀ is wrong.
+                         const bool flags = site.config.variant.transposes == ane::Transposes::flags;
+                         edit.set_constant_argument(site.kernel() == "sdpaBwd1" ? "dv_h" : "dk_h",
+                                                    flags ? "transpose_y" : "transpose_x", {flags ? 1.0 : 0.0});
                        }));
   all.push_back(edited("row_sum_over_queries", "the row sum of P·dP runs along the queries",
                        both(kernels({"sdpaBwd2"}, 2),
@@ -167,7 +174,7 @@ std::vector<Defect> feed_forward_defects() {
                        kernels({"ffnFused", "ffnUpGate"}),
                        [](const DefectSite&, ProgramEdit& edit) { edit.set_argument("g_s", "x", "sigma"); }));
   all.push_back(edited("second_term_missing", "of two products that are added, the first alone is the result",
-                       kernels({"ffnBwdW13t", "ffnBwdSiluW13t", "kvBwd"}),
+                       both(kernels({"ffnBwdW13t", "ffnBwdSiluW13t", "kvBwd"}), uses_sum),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          const std::string first = site.kernel() == "kvBwd" ? "wk_product" : "w1_product";
                          edit.replace_uses("sum", first, [](const mil::Operation&) { return true; });

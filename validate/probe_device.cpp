@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "ane/compiled_kernel.h"
-#include "ane/mil/builder.h"
+#include "ane/mil/conv.h"
 #include "common/error.h"
 #include "validate/probe.h"
 #include "validate/small_program.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ane/mil/conv.h"
 #include "ane/mil/family.h"
 #include "ane/mil/text.h"
 #include "common/random.h"
@@ -48,19 +49,6 @@ std::shared_ptr<ane::Request> ready_request(ane::Device& device, const mil::Buil
   device.load(*executable);
   return device.make_request(executable, device.create_surface(source.input_bytes),
                              device.create_surface(source.output_bytes));
-}
-
-mil::Value conv_1x1(mil::Builder& builder, const mil::Value& x, const mil::Value& weight,
-                    const std::optional<mil::Value>& bias, const std::string& name) {
-  std::vector<std::pair<std::string, mil::Value>> arguments = {{"x", x},
-                                                               {"weight", weight},
-                                                               {"strides", builder.ints({1, 1}, "strides")},
-                                                               {"pad_type", builder.text("valid", "pad_type")},
-                                                               {"pad", builder.ints({0, 0, 0, 0}, "pad")},
-                                                               {"dilations", builder.ints({1, 1}, "dilations")},
-                                                               {"groups", builder.integer(1, "groups")}};
-  if (bias) arguments.emplace_back("bias", *bias);
-  return builder.op("conv", std::move(arguments), name);
 }
 
 double ConvChain::flops() const {

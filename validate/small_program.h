@@ -18,10 +18,6 @@ ane::ProgramSource source_of(const mil::BuiltProgram& program, const std::string
 std::shared_ptr<ane::Request> ready_request(ane::Device& device, const mil::BuiltProgram& program,
                                             const std::string& name);
 
-/// A 1x1 convolution with every argument written out, as the engine's compiler wants it.
-mil::Value conv_1x1(mil::Builder& builder, const mil::Value& x, const mil::Value& weight,
-                    const std::optional<mil::Value>& bias, const std::string& name);
-
 /// `depth` 1x1 convolutions one after the other, channels to channels, on `spatial` columns, with the weights baked
 /// into the program.
 struct ConvChain {

@@ -207,6 +207,75 @@ TEST(Conv, AgreesWithANaiveLoopForPaddingStrideGroupsAndBias) {
   EXPECT_EQ(got, expected);
 }
 
+// The packed tensor [1, 4, 1, 21] holds x in columns 0 to 14 and the weight in the six behind: parts of rows, turned or
+// split into windows. Pixels of a view may lie apart, in order or not.
+TEST(Conv, TakesWeightsAndImagesThatAreViewsOfOneTensor) {
+  std::vector<float> packed(4 * 21);
+  Random random(8);
+  for (float& value : packed) value = static_cast<float>(random.below(9) - 4);
+  const auto at = [&](std::int64_t row, std::int64_t column) {
+    return packed[static_cast<std::size_t>(row * 21 + column)];
+  };
+  const std::string begin =
+      "tensor<int32, [4]> b0 = const()[name = string(\"b0\"), val = tensor<int32, [4]>([0, 0, 0, 0])];\n"
+      "tensor<int32, [4]> s0 = const()[name = string(\"s0\"), val = tensor<int32, [4]>([1, 4, 1, 15])];\n"
+      "tensor<int32, [4]> b1 = const()[name = string(\"b1\"), val = tensor<int32, [4]>([0, 0, 0, 15])];\n"
+      "tensor<int32, [4]> s1 = const()[name = string(\"s1\"), val = tensor<int32, [4]>([1, 4, 1, 6])];\n"
+      "tensor<int32, [4]> swap = const()[name = string(\"swap\"), val = tensor<int32, [4]>([0, 1, 3, 2])];\n"
+      "tensor<int32, [4]> front = const()[name = string(\"front\"), val = tensor<int32, [4]>([3, 1, 0, 2])];\n"
+      "tensor<int32, [4]> image = const()[name = string(\"image\"), val = tensor<int32, [4]>([1, 4, 5, 3])];\n"
+      "tensor<int32, [4]> window = const()[name = string(\"window\"), val = tensor<int32, [4]>([4, 1, 3, 2])];\n"
+      "tensor<int32, [4]> window2 = const()[name = string(\"window2\"), val = tensor<int32, [4]>([4, 1, 2, 3])];\n"
+      "int32 four = const()[name = string(\"four\"), val = int32(4)];\n"
+      "tensor<fp16, [1, 4, 1, 15]> flat = slice_by_size(begin = b0, size = s0, x = p)[name = string(\"flat\")];\n"
+      "tensor<fp16, [1, 4, 1, 6]> w = slice_by_size(begin = b1, size = s1, x = p)[name = string(\"w\")];\n"
+      "tensor<fp16, [1, 4, 5, 3]> a = reshape(shape = image, x = flat)[name = string(\"a\")];\n"
+      "tensor<fp16, [1, 4, 3, 5]> at = transpose(perm = swap, x = a)[name = string(\"at\")];\n";
+  const auto run_on = [&](const std::string& body) {
+    return run("tensor<fp16, [1, 4, 1, 21]> p", begin + body, {{"p", stored({1, 4, 1, 21}, packed)}});
+  };
+  // 1x1, six filters of four channels: column n of the part is filter n.
+  const std::string filters = "tensor<fp16, [6, 4, 1, 1]> f = transpose(perm = front, x = w)[name = string(\"f\")];\n";
+  const auto one = [&](std::int64_t filter, std::int64_t pixel) {
+    float sum = 0;
+    for (std::int64_t c = 0; c < 4; ++c) sum += at(c, 15 + filter) * at(c, pixel);
+    return sum;
+  };
+  std::vector<float> in_order, turned;
+  for (std::int64_t n = 0; n < 6; ++n) {
+    for (std::int64_t pixel = 0; pixel < 15; ++pixel) in_order.push_back(one(n, pixel));
+    for (std::int64_t row = 0; row < 3; ++row)
+      for (std::int64_t column = 0; column < 5; ++column) turned.push_back(one(n, column * 3 + row));
+  }
+  EXPECT_EQ(run_on(filters + "tensor<fp16, [1, 6, 1, 15]> y = conv(weight = f, x = flat)[name = string(\"y\")];\n"),
+            in_order);
+  EXPECT_EQ(run_on(filters + "tensor<fp16, [1, 6, 5, 3]> y = conv(weight = f, x = a)[name = string(\"y\")];\n"),
+            in_order);
+  EXPECT_EQ(run_on(filters + "tensor<fp16, [1, 6, 3, 5]> y = conv(weight = f, x = at)[name = string(\"y\")];\n"),
+            turned);
+  // Four groups of one channel, windows of 3 x 2: rows of the part as they lie, and turned, which takes a copy.
+  const auto windows = [&](bool transposed) {
+    std::vector<float> expected;
+    for (std::int64_t c = 0; c < 4; ++c)
+      for (std::int64_t row = 0; row < 3; ++row)
+        for (std::int64_t column = 0; column < 2; ++column) {
+          float sum = 0;
+          for (std::int64_t i = 0; i < 3; ++i)
+            for (std::int64_t j = 0; j < 2; ++j)
+              sum += at(c, 15 + (transposed ? 3 * j + i : 2 * i + j)) * at(c, (row + i) * 3 + column + j);
+          expected.push_back(sum);
+        }
+    return expected;
+  };
+  EXPECT_EQ(run_on("tensor<fp16, [4, 1, 3, 2]> k = reshape(shape = window, x = w)[name = string(\"k\")];\n"
+                   "tensor<fp16, [1, 4, 3, 2]> y = conv(groups = four, weight = k, x = a)[name = string(\"y\")];\n"),
+            windows(false));
+  EXPECT_EQ(run_on("tensor<fp16, [4, 1, 2, 3]> k = reshape(shape = window2, x = w)[name = string(\"k\")];\n"
+                   "tensor<fp16, [4, 1, 3, 2]> kt = transpose(perm = swap, x = k)[name = string(\"kt\")];\n"
+                   "tensor<fp16, [1, 4, 3, 2]> y = conv(groups = four, weight = kt, x = a)[name = string(\"y\")];\n"),
+            windows(true));
+}
+
 TEST(Program, AnOperationWithoutARuleIsNamedWithItsPlace) {
   const std::string body =
       "fp16 s = const()[name = string(\"s\"), val = fp16(0x1p-3)];\n"

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "ane/emulator/blocks.h"
@@ -140,33 +141,55 @@ class Evaluator {
     return true;
   }
 
-  /// Elements of the largest patch matrix [C/groups·kh·kw, H'·W'] of one image and group.
+  /// The step from pixel to pixel where a window of one element visits them all in order: then an image is its own
+  /// patch matrix. Nothing where patches must be gathered.
+  static std::optional<std::int64_t> pixel_step(const Step& step) {
+    const Operand& x = step.inputs[0];
+    const Extents& weight = step.inputs[1].shape;
+    const ConvParameters& p = step.conv;
+    if (weight[2] * weight[3] != 1 || p.stride[0] * p.stride[1] != 1 || p.pad_before[0] + p.pad_before[1] != 0 ||
+        step.output.shape[2] != x.shape[2] || step.output.shape[3] != x.shape[3])
+      return std::nullopt;
+    if (x.shape[3] == 1) return x.strides[2];
+    if (x.shape[2] == 1 || x.strides[2] == x.shape[3] * x.strides[3]) return x.strides[3];
+    return std::nullopt;
+  }
+
+  /// Elements of the largest patch matrix [C/groups·kh·kw, H'·W'] that is gathered, of one image and group.
   static std::int64_t most_patch_elements(const Plan& plan) {
     std::int64_t most = 0;
     for (const Step& step : plan.steps) {
-      if (step.kind != StepKind::conv) continue;
+      if (step.kind != StepKind::conv || pixel_step(step)) continue;
       const Extents& weight = step.inputs[1].shape;
       most = std::max(most, weight[1] * weight[2] * weight[3] * step.output.shape[2] * step.output.shape[3]);
     }
     return most;
   }
 
-  /// A convolution is a matmul of the weights [O/groups, C/groups·kh·kw] with the patches, per image and group.
+  /// A convolution is a matmul of the weights [O/groups, C/groups·kh·kw] with the patches, per image and group. The
+  /// weights may be any tensor of the program.
   void conv(const Step& step) {
     const auto x = const_view(step.inputs[0]), weight = const_view(step.inputs[1]);
     const auto out = view(step.output);
     const std::int64_t groups = step.conv.groups, rows = weight.shape[0] / groups, depth = weight.shape[1];
     const std::int64_t pixels = out.shape[2] * out.shape[3], taps = depth * weight.shape[2] * weight.shape[3];
+    const std::optional<std::int64_t> direct = pixel_step(step);
     TensorView<const Element> bias;
     if (step.inputs.size() > 2) bias = const_view(step.inputs[2]);
     for (std::int64_t image = 0; image < x.shape[0]; ++image) {
       for (std::int64_t group = 0; group < groups; ++group) {
-        gather_patches(step, x.data + image * x.strides[0] + group * depth * x.strides[1], x, weight.shape, out.shape,
-                       patches_.data());
-        const TensorView<const Element> columns{patches_.data(), extents_of({1, taps, pixels}),
-                                                extents_of({taps * pixels, pixels, 1})};
+        const Element* const first = x.data + image * x.strides[0] + group * depth * x.strides[1];
+        TensorView<const Element> columns{first, extents_of({1, taps, pixels}), {}};
+        if (direct) {
+          columns.strides = extents_of({0, x.strides[1], *direct});
+        } else {
+          gather_patches(step, first, x, weight.shape, out.shape, patches_.data());
+          columns.data = patches_.data();
+          columns.strides = extents_of({0, pixels, 1});
+        }
         const TensorView<const Element> filter{weight.data + group * rows * weight.strides[0],
-                                               extents_of({1, rows, taps}), extents_of({0, weight.strides[0], 1})};
+                                               extents_of({1, rows, taps}),
+                                               extents_of({0, weight.strides[0], weight.strides[3]})};
         const TensorView<Element> target{out.data + image * out.strides[0] + group * rows * out.strides[1],
                                          extents_of({1, rows, pixels}), extents_of({0, out.strides[1], 1})};
         TensorView<const Element> part = bias;

@@ -315,11 +315,27 @@ class Planner {
     values_[operation.result] = out;
   }
 
+  /// A convolution's weight with the taps of each filter one step apart: a view of it where there is one (slices of a
+  /// packed input, transposed or not, are), else a copy.
+  Operand filters(Operand weight, const mil::Operation& operation) {
+    const std::int64_t taps = weight.shape[1] * weight.shape[2] * weight.shape[3];
+    const Extents rows = extents_of({weight.shape[0], taps});
+    Extents strides;
+    if (!reshaped_strides(weight, rows, strides)) {
+      weight = moved(StepKind::copy, weight, operation.result, operation.location);
+      strides = contiguous_strides(rows);
+    }
+    const std::int64_t step = strides[1], row = weight.shape[3] * step;
+    weight.strides = extents_of({strides[0], weight.shape[2] * row, row, step});
+    return weight;
+  }
+
   void plan_conv(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const Operand x = value(operation, "x"), weight = value(operation, "weight");
+    const Operand x = value(operation, "x");
     if (x.shape.rank != 4)
       fail(operation.location, "conv of a tensor of rank " + std::to_string(x.shape.rank),
            "the emulator runs conv on [N, C, H, W]");
+    const Operand weight = filters(value(operation, "weight"), operation);
     ConvParameters conv;
     const auto read_pair = [&](std::string_view key, std::int64_t* target) {
       if (!arguments.has(key)) return;

@@ -44,6 +44,7 @@ enum class Function {
 };
 
 /// Two spatial axes: operands are x [N, C, H, W], weight [O, C/groups, kh, kw], optional bias [O], out [N, O, H', W'].
+/// The taps of a filter lie one step of the weight's last axis apart, so that filters are the rows of a matrix.
 struct ConvParameters {
   std::int64_t stride[2] = {1, 1}, dilation[2] = {1, 1}, pad_before[2] = {0, 0}, groups = 1;
 };

@@ -17,7 +17,8 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   const mil::Value dh1 = b.mul(b.mul(scaled, p.slot("h3"), "dg_sigma_h3"), slope, "dh1");
   const mil::Value dh3 = b.mul(scaled, h1, "dh3");
   const auto product = [&](const mil::Value& gradient, std::string_view name, std::string_view weight) {
-    return b.matmul(p.tokens_first(gradient, name), p.matrix(weight), false, false, std::string(weight) + "_product");
+    const ProductWeight w = p.weight(weight);
+    return p.product(p.rows(gradient, name), w, std::string(weight) + "_product");
   };
   const mil::Value sum = b.add(product(dh1, "dh1", "w1"), product(dh3, "dh3", "w3"), "sum");
   return p.finish({p.channels_first(sum, "dx_ffn"), dh1, dh3});

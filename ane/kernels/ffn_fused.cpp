@@ -10,8 +10,7 @@ mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout
   mil::Builder& b = p.builder();
   const auto [h1, h3, g] = gate(p);
 
-  const mil::Value w2_turned = b.transpose(p.matrix("w2"), {0, 1, 3, 2}, "w2_turned");
-  const mil::Value ffn = p.channels_first(b.matmul(g, w2_turned, false, false, "ffn_s"), "ffn");
+  const mil::Value ffn = p.channels_first(p.product(g, p.weight("w2", SummedAxis::width), "ffn_s"), "ffn");
   const mil::Value residual_scale = b.scalar(config.shape.residual_scale, "residual_scale");
   const mil::Value y = b.add(p.slot("x2"), b.mul(ffn, residual_scale, "ffn_scaled"), "y");
   return p.finish({y, p.channels_first(h1, "h1"), p.channels_first(h3, "h3"), p.channels_first(g, "g")});

@@ -8,10 +8,9 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  const mil::Value tokens = p.tokens_first(p.slot("xm"), "xm");
+  const mil::Value xm = p.rows(p.slot("xm"), "xm");
   const auto project = [&](std::string_view weight, std::string_view name) {
-    const mil::Value product = p.builder().matmul(tokens, p.matrix(weight), false, false, std::string(name) + "_s");
-    return p.channels_first(product, name);
+    return p.channels_first(p.product(xm, p.weight(weight), std::string(name) + "_s"), name);
   };
   return p.finish({project("w1_t", "h1"), project("w3_t", "h3")});
 }

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "ane/compiled_kernel.h"
+#include "ane/half.h"
 #include "ane/kernels/kernel.h"
 #include "ane/mil/checker.h"
 #include "ane/mil/ops.h"
@@ -292,7 +294,7 @@ TEST(Program, PaddingMakesEveryWidthAndContractionAMultipleOf32) {
 // nothing else about the program changes.
 TEST(Program, StaticWeightsHoldWhatTheSurfaceWould) {
   const KernelRegistry registry = KernelRegistry::builtin();
-  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first"}) {
+  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first", "transposes=flags"}) {
     for (const KernelSpec& spec : registry.all()) {
       const Variant dynamic = parse_variant(text);
       Variant compiled = dynamic;
@@ -316,6 +318,84 @@ TEST(Program, StaticWeightsHoldWhatTheSurfaceWould) {
       EXPECT_EQ(mil::matmul_flops(program.graph.main()),
                 mil::matmul_flops(spec.program(dynamic_config, surface).graph.main()));
     }
+  }
+}
+
+// product=conv: the constant is the weight of the convolution, which sums over its axis 1.
+TEST(Program, StaticFiltersAreTheConvolutionsOwn) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const ModelShape shape = small_shape(RopePairing::half);
+  for (const char* text : {"weights=static;product=conv", "weights=static;product=conv;pad=32"}) {
+    for (const KernelSpec& spec : registry.all()) {
+      const NamedTensors weights = some_weights(spec, shape);
+      const KernelConfig config = config_of(spec, shape, parse_variant(text), &weights);
+      const CompiledKernel kernel = prepare_kernel(spec, config);
+      const mil::Function& function = kernel.program.graph.main();
+      for (const Slot& slot : kernel.layout.compiled()) {
+        SCOPED_TRACE(spec.name + " " + slot.name + " " + text);
+        const bool as_it_lies = slot.name == (spec.name == "ffnFused" ? "w2" : spec.name == "sdpaWoFwd" ? "wo" : "");
+        const mil::Operation* constant = function.find(as_it_lies ? slot.name : slot.name + "_turned");
+        ASSERT_NE(constant, nullptr);
+        EXPECT_EQ(constant->op, "const");
+        const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
+        EXPECT_EQ(constant->type.shape,
+                  as_it_lies ? mil::Shape({channels, width, 1, 1}) : mil::Shape({width, channels, 1, 1}));
+        // What the judge reads back is what dynamic weights stage: all different, so that no other order would do.
+        std::vector<float> read(static_cast<std::size_t>(slot.channels.size() * slot.width.size()));
+        read_compiled_weight(kernel, slot, read);
+        const std::vector<half_t> staged = staged_bits(slot, weights);
+        for (std::int64_t c = 0, i = 0; c < slot.channels.size(); ++c)
+          for (std::int64_t w = 0; w < slot.width.size(); ++w, ++i) {
+            const auto place = static_cast<std::size_t>(slot.channels.place(c) * width + slot.width.place(w));
+            ASSERT_EQ(to_half(static_cast<double>(read[static_cast<std::size_t>(i)])), staged[place]) << c << ' ' << w;
+          }
+      }
+    }
+  }
+}
+
+/// How often a program has an operation.
+std::int64_t count(const mil::Function& function, std::string_view op) {
+  return std::ranges::count(function.operations, op, &mil::Operation::op);
+}
+
+TEST(Program, FormsHaveTheOperationsTheySay) {
+  struct Expected {
+    std::int64_t weight_products, other_products;
+    // transposes of the default, of product=conv, of transposes=flags, of both
+    std::int64_t transposes, by_conv, by_flags, by_both;
+  };
+  // With flags RoPE's own are left: q and k in and out. A convolution turns the weights that lie [C, N].
+  const std::map<std::string, Expected> expected = {
+      {"sdpaFwd", {3, 2, 10, 9, 4, 7}},   {"woFwd", {1, 0, 2, 1, 0, 1}},      {"ffnFused", {3, 0, 6, 2, 0, 2}},
+      {"ffnBwdW2t", {1, 0, 2, 1, 0, 1}},  {"ffnBwdW13t", {2, 0, 3, 2, 0, 2}}, {"wotBwd", {1, 0, 2, 1, 0, 1}},
+      {"sdpaBwd1", {0, 3, 5, 5, 0, 0}},   {"sdpaBwd2", {0, 2, 4, 4, 0, 0}},   {"qBwd", {1, 0, 2, 1, 0, 1}},
+      {"kvBwd", {2, 0, 3, 2, 0, 2}},      {"qkvBwd", {1, 0, 2, 1, 0, 1}},     {"ffnBwdSiluW13t", {2, 0, 3, 2, 0, 2}},
+      {"ffnUpGate", {2, 0, 4, 2, 0, 2}},  {"ffnUp", {2, 0, 3, 2, 0, 2}},      {"ffnDown", {1, 0, 2, 1, 0, 1}},
+      {"sdpaWoFwd", {4, 2, 13, 9, 4, 7}}, {"dynMatmul", {1, 0, 2, 1, 0, 1}}};
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const KernelSpec& spec : registry.all()) {
+    const Expected& e = expected.at(spec.name);
+    const auto check = [&](const char* text, bool conv, std::int64_t transposes) {
+      const KernelConfig config = config_of(spec, preset("Qwen3-0.6B"), parse_variant(text));
+      const mil::BuiltProgram program = spec.program(config, spec.layout(config));
+      const mil::Function& function = program.graph.main();
+      SCOPED_TRACE(spec.name + " " + text);
+      EXPECT_EQ(count(function, "conv"), conv ? e.weight_products : 0);
+      EXPECT_EQ(count(function, "matmul"), e.other_products + (conv ? 0 : e.weight_products));
+      EXPECT_EQ(count(function, "transpose"), transposes);
+      const KernelConfig seed = config_of(spec, preset("Qwen3-0.6B"));
+      EXPECT_EQ(mil::matmul_flops(function), mil::matmul_flops(spec.program(seed, spec.layout(seed)).graph.main()));
+    };
+    check("default", false, e.transposes);
+    check("product=conv", true, e.by_conv);
+    check("transposes=flags", false, e.by_flags);
+    check("product=conv;transposes=flags", true, e.by_both);
+    // Compiled in, no weight is turned.
+    Variant compiled = parse_variant("weights=static;product=conv;transposes=flags");
+    KernelConfig config = config_of(spec, preset("Qwen3-0.6B"), compiled);
+    config.shapes_only = true;
+    EXPECT_EQ(count(spec.program(config, spec.layout(config)).graph.main(), "transpose"), e.by_flags) << spec.name;
   }
 }
 

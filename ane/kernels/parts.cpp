@@ -55,26 +55,35 @@ Parts::Parts(const KernelConfig& config, const PackedLayout& layout)
   input_ = builder_.input("x", {1, layout.input_channels(), 1, layout.input_width()});
 }
 
-Value Parts::compiled_weight(const Slot& slot) {
-  const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
-  if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
+/// The slot of that name if the program holds it, else null.
+const Slot* Parts::compiled_slot(std::string_view name) const {
+  const auto found = std::ranges::find(layout_.compiled(), name, &Slot::name);
+  return found == layout_.compiled().end() ? nullptr : &*found;
+}
+
+/// What staging would write into the slot.
+std::vector<half_t> Parts::compiled_bits(const Slot& slot) const {
   if (config_.weights == nullptr)
     throw input_error("variant weights=static", "compiles '" + slot.weight + "' into the program, and there is none",
                       "choose weights=dynamic here; validate, bench, train and whole layers of run know the weights");
-  return builder_.weight_bits(slot.name, shape, staged_bits(slot, *config_.weights));
+  return staged_bits(slot, *config_.weights);
+}
+
+Value Parts::compiled_weight(const Slot& slot) {
+  const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
+  if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
+  return builder_.weight_bits(slot.name, shape, compiled_bits(slot));
 }
 
 Value Parts::slot(std::string_view name) {
-  for (const Slot& compiled : layout_.compiled())
-    if (compiled.name == name) return compiled_weight(compiled);
+  if (const Slot* compiled = compiled_slot(name)) return compiled_weight(*compiled);
   const Slot& slot = layout_.slot(name);
   return builder_.slice(input_, {0, slot.channel_offset, 0, slot.width_offset},
                         {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);
 }
 
 Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view name) {
-  const bool compiled = std::ranges::any_of(layout_.compiled(), [&](const Slot& s) { return s.name == slots.front(); });
-  if (compiled) {
+  if (compiled_slot(slots.front()) != nullptr) {
     std::vector<Value> weights;
     for (const std::string_view weight : slots) weights.push_back(slot(weight));
     return builder_.concat(weights, 1, false, name);
@@ -91,38 +100,29 @@ Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view 
                         name);
 }
 
-Value Parts::matrix(std::string_view slot_name) {
-  const Value w = slot(slot_name);
-  return builder_.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(slot_name) + "_m");
-}
-
-Value Parts::tokens_first(const Value& x, std::string_view name) {
-  const std::int64_t channels = x.type.shape[1], tokens = x.type.shape[3];
-  const std::string base(name);
-  return builder_.transpose(builder_.reshape(x, {1, 1, channels, tokens}, base + "_rows"), {0, 1, 3, 2}, base + "_t");
-}
-
-Value Parts::channels_first(const Value& x, std::string_view name) {
-  const std::int64_t tokens = x.type.shape[2], channels = x.type.shape[3];
-  const Value turned = builder_.transpose(x, {0, 1, 3, 2}, std::string(name) + "_c");
-  return builder_.reshape(turned, {1, channels, 1, tokens}, name);
-}
-
-Value Parts::project(std::string_view activation, std::string_view weight, std::string_view name) {
-  const Value act = tokens_first(slot(activation), activation);
-  return builder_.matmul(act, matrix(weight), false, false, name);
-}
+/// The last two axes exchanged, by an operation.
+Value Parts::turned(const Value& x, std::string_view name) { return builder_.transpose(x, {0, 1, 3, 2}, name); }
 
 Value Parts::split_heads(const Value& x, std::string_view name) {
   const std::int64_t h = axes_.head_dim, heads = x.type.shape[1] / h, tokens = x.type.shape[3];
-  const Value lanes = builder_.reshape(x, {1, heads, h, tokens}, std::string(name) + "_l");
-  return builder_.transpose(lanes, {0, 1, 3, 2}, std::string(name) + "_h");
+  const std::string base(name);
+  if (by_flags()) return builder_.reshape(x, {1, heads, h, tokens}, base + "_h");
+  return turned(builder_.reshape(x, {1, heads, h, tokens}, base + "_l"), base + "_h");
 }
 
 Value Parts::merge_heads(const Value& x, std::string_view name) {
-  const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
-  const Value lanes = builder_.transpose(x, {0, 1, 3, 2}, std::string(name) + "_l");
-  return builder_.reshape(lanes, {1, heads * h, 1, tokens}, name);
+  const Value lanes = by_flags() ? x : turned(x, std::string(name) + "_l");
+  const Shape& shape = lanes.type.shape;
+  return builder_.reshape(lanes, {1, shape[1] * shape[2], 1, shape[3]}, name);
+}
+
+Value Parts::lane_products(const Value& a, const Value& b, std::string_view name) {
+  return builder_.matmul(a, b, by_flags(), !by_flags(), name);
+}
+
+Value Parts::mixed_tokens(const Value& m, bool transposed, const Value& x, std::string_view name) {
+  if (by_flags()) return builder_.matmul(x, m, false, !transposed, name);  // (m·x)ᵀ = xᵀ·mᵀ
+  return builder_.matmul(m, x, transposed, false, name);
 }
 
 Value Parts::merge_rows(const Value& x, std::string_view name) {
@@ -135,6 +135,14 @@ Value Parts::split_rows(const Value& x, std::string_view name) {
 }
 
 Value Parts::rope(const Value& x, std::string_view name) {
+  if (!by_flags()) return rotated(x, name);
+  // The lanes of a pair must lie along the last axis, or beside each other on it.
+  const std::string base(name);
+  return turned(rotated(turned(x, base + "_tokens"), base + "_tokens"), base + "_roped");
+}
+
+/// RoPE on [1, heads, S, h].
+Value Parts::rotated(const Value& x, std::string_view name) {
   const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
   const std::string base(name);
   if (cos_.id.empty()) {
@@ -188,7 +196,7 @@ Value Parts::scaled(const Value& x, std::string_view name) {
 }
 
 Value Parts::attention(const Value& q, const Value& k) {
-  const Value scores = scaled(builder_.matmul(q, k, false, true, "scores"), "scores_scaled");
+  const Value scores = scaled(lane_products(q, k, "scores"), "scores_scaled");
   const std::int64_t seq = axes_.seq.padded_size();
   const Value mask = weights("causal_mask", {1, 1, seq, seq}, [&] { return causal_mask(axes_.seq); });
   return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
@@ -223,9 +231,9 @@ mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {
 
 Gate gate(Parts& p) {
   mil::Builder& b = p.builder();
-  const Value tokens = p.tokens_first(p.slot("xm"), "xm");
-  const Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
-  const Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
+  const Value xm = p.rows(p.slot("xm"), "xm");
+  const Value h1 = p.product(xm, p.weight("w1_t"), "h1_s");
+  const Value h3 = p.product(xm, p.weight("w3_t"), "h3_s");
   const Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
   return {h1, h3, b.mul(silu, h3, "g_s")};
 }

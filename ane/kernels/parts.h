@@ -1,14 +1,37 @@
-// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads, RoPE, causal
-// scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
+// The pieces that kernels' programs are made of: slots cut out of the packed input, products with weights, heads, RoPE,
+// causal scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
+//
+// Two shapes depend on the variant, and only the functions of this file know them. `rows`: what products with weights
+// take and give,
+//   [1, 1, S, C]  product=matmul, transposes=explicit (the seed's: tokens first)
+//   [1, 1, C, S]  product=matmul, transposes=flags
+//   [1, C, 1, S]  product=conv
+// and `heads`: [1, H, S, h], or [1, H, h, S] with transposes=flags, where a matmul turns what it needs turned.
+// Elementwise operations take rows as they are.
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "ane/kernels/kernel.h"
 
 namespace aneval::ane {
+
+/// Which axis of a weight slot [1, C, 1, N] a product sums over.
+enum class SummedAxis { channels, width };
+
+/// A weight as products of the variant take it: a matrix, turned so that its rows are summed over, or with flags as it
+/// lies and summed over `summed`; or the [N, C, 1, 1] of a convolution.
+struct ProductWeight {
+  mil::Value value;
+  SummedAxis summed = SummedAxis::channels;
+};
+
+/// What holds the transpose of a weight slot: an operation's result, or the constant of a convolution
+/// (read_compiled_weight).
+std::string turned_name(std::string_view slot);
 
 /// Collects what the functions below need and keeps one copy of each shared constant.
 class Parts {
@@ -19,30 +42,39 @@ class Parts {
   /// weight that is compiled in is a constant of that shape with the numbers that staging would put there.
   mil::Value slot(std::string_view name);
 
-  /// A weight or activation slot multiplied: activation [C, S], weight [C, N] -> [1, 1, S, N] = actᵀ·weight.
-  mil::Value project(std::string_view activation, std::string_view weight, std::string_view name);
-
   /// Slots that lie one below the other, as one: [1, ΣC, 1, width].
   mil::Value stack(const std::vector<std::string_view>& slots, std::string_view name);
 
-  /// A weight slot [1, C, 1, N] -> [1, 1, C, N].
-  mil::Value matrix(std::string_view slot);
+  /// [1, C, 1, S] -> rows and back.
+  mil::Value rows(const mil::Value& x, std::string_view name);
+  mil::Value channels_first(const mil::Value& rows, std::string_view name);
 
-  /// [1, C, 1, S] -> [1, 1, S, C] and back.
-  mil::Value tokens_first(const mil::Value& x, std::string_view name);
-  mil::Value channels_first(const mil::Value& x, std::string_view name);
+  ProductWeight weight(std::string_view slot, SummedAxis summed = SummedAxis::channels);
+  /// Weight slots that lie one below the other, as one; summed over all their channels.
+  ProductWeight stacked_weight(const std::vector<std::string_view>& slots, std::string_view name);
 
-  /// [1, heads·h, 1, S] -> [1, heads, S, h] and back.
+  /// rows of C channels times a weight summed over C -> rows of N channels.
+  mil::Value product(const mil::Value& rows, const ProductWeight& weight, std::string_view name);
+
+  /// An activation slot times a weight slot: activation [C, S], weight [C, N] -> rows of N channels.
+  mil::Value project(std::string_view activation, std::string_view weight, std::string_view name);
+
+  /// [1, heads·h, 1, S] -> heads and back.
   mil::Value split_heads(const mil::Value& x, std::string_view name);
   mil::Value merge_heads(const mil::Value& x, std::string_view name);
   /// [1, H, S, S] -> [1, H·S, 1, S] and back.
   mil::Value merge_rows(const mil::Value& x, std::string_view name);
   mil::Value split_rows(const mil::Value& x, std::string_view name);
 
-  /// RoPE on [1, heads, S, h], with the model's pairing and base.
+  /// RoPE on heads, with the model's pairing and base.
   mil::Value rope(const mil::Value& x, std::string_view name);
 
-  /// [1, G, S, h] -> [1, H, S, h] by the variant's head map.
+  /// a·bᵀ of heads, over lanes: [1, H, S, S].
+  mil::Value lane_products(const mil::Value& a, const mil::Value& b, std::string_view name);
+  /// m·x, or mᵀ·x, of m [1, H, S, S] and heads -> heads.
+  mil::Value mixed_tokens(const mil::Value& m, bool transposed, const mil::Value& x, std::string_view name);
+
+  /// Heads of G keys or values -> of H by the variant's head map.
   mil::Value tile_heads(const mil::Value& x, std::string_view name);
 
   /// softmax(q·kᵀ/sqrt(h) + causal mask): [1, H, S, S].
@@ -67,6 +99,14 @@ class Parts {
   const KernelConfig& config_;
   const PackedLayout& layout_;
   mil::Value compiled_weight(const Slot& slot);
+  std::vector<half_t> compiled_bits(const Slot& slot) const;
+  mil::Value compiled_filters(const Slot& slot, SummedAxis summed);
+  const Slot* compiled_slot(std::string_view name) const;
+  ProductWeight weight_of(const mil::Value& slot, SummedAxis summed);
+  mil::Value turned(const mil::Value& x, std::string_view name);
+  mil::Value rotated(const mil::Value& x, std::string_view name);
+  bool by_flags() const { return config_.variant.transposes == Transposes::flags; }
+  bool by_conv() const { return config_.variant.product == Product::conv; }
 
   Axes axes_;
   mil::Builder builder_;
@@ -74,7 +114,7 @@ class Parts {
   mil::Value cos_, sin_;  // made on first use
 };
 
-/// Of slots xm, w1_t and w3_t: h1, h3 and the gate silu(h1)∘h3, all [1, 1, S, F].
+/// Of slots xm, w1_t and w3_t: h1, h3 and the gate silu(h1)∘h3, all rows of F channels.
 struct Gate {
   mil::Value h1, h3, g;
 };

@@ -9,11 +9,9 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
-  const mil::Value gradients = p.tokens_first(p.stack({"dq", "dk", "dv"}, "d"), "d");
-  const mil::Value weights = p.stack({"wq", "wk", "wv"}, "w");
-  const mil::Value rows = b.reshape(weights, {1, 1, weights.type.shape[1], weights.type.shape[3]}, "w_m");
-  return p.finish({p.channels_first(b.matmul(gradients, rows, false, false, "w_product"), "dxn")});
+  const mil::Value gradients = p.rows(p.stack({"dq", "dk", "dv"}, "d"), "d");
+  const ProductWeight weights = p.stacked_weight({"wq", "wk", "wv"}, "w");
+  return p.finish({p.channels_first(p.product(gradients, weights, "w_product"), "dxn")});
 }
 
 }  // namespace

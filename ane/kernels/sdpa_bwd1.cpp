@@ -9,16 +9,14 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
   const auto heads = [&](std::string_view slot) { return p.split_heads(p.slot(slot), slot); };
   const mil::Value probabilities = p.attention(heads("q"), heads("k_tiled"));
   const mil::Value da = heads("da");
-  const mil::Value dv = b.matmul(probabilities, da, true, false, "dv_h");
-  const mil::Value dp = b.matmul(da, heads("v_tiled"), false, true, "dp_h");
-  const mil::Value dv_full = p.merge_heads(dv, "dv_full");
-  const mil::Value probs = p.merge_rows(probabilities, "probs"), dp_rows = p.merge_rows(dp, "dp");
-  if (config.variant.handover != Handover::share) return p.finish({dv_full, probs, dp_rows});
-  return p.finish({probs, dp_rows, p.slot("q"), p.slot("k_tiled"), dv_full});
+  const mil::Value dv_full = p.merge_heads(p.mixed_tokens(probabilities, true, da, "dv_h"), "dv_full");
+  const mil::Value dp = p.merge_rows(p.lane_products(da, heads("v_tiled"), "dp_h"), "dp");
+  const mil::Value probs = p.merge_rows(probabilities, "probs");
+  if (config.variant.handover != Handover::share) return p.finish({dv_full, probs, dp});
+  return p.finish({probs, dp, p.slot("q"), p.slot("k_tiled"), dv_full});
 }
 
 }  // namespace

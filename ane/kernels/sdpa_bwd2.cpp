@@ -8,12 +8,11 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
   const mil::Value probs = p.split_rows(p.slot("probs"), "probs");
   const mil::Value dp = p.split_rows(p.slot("dp"), "dp");
   const mil::Value ds = p.scores_backward(probs, dp);
-  const mil::Value dq = b.matmul(ds, p.split_heads(p.slot("k_tiled"), "k"), false, false, "dq_h");
-  const mil::Value dk = b.matmul(ds, p.split_heads(p.slot("q"), "q"), true, false, "dk_h");
+  const mil::Value dq = p.mixed_tokens(ds, false, p.split_heads(p.slot("k_tiled"), "k"), "dq_h");
+  const mil::Value dk = p.mixed_tokens(ds, true, p.split_heads(p.slot("q"), "q"), "dk_h");
   return p.finish({p.merge_heads(dq, "dq"), p.merge_heads(dk, "dk_full")});
 }
 

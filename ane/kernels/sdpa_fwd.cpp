@@ -5,12 +5,11 @@
 namespace aneval::ane {
 
 std::vector<mil::Value> attention_forward(Parts& p) {
-  mil::Builder& b = p.builder();
   const mil::Value xn = p.slot("xn");
-  const mil::Value tokens = p.tokens_first(xn, "xn");
+  const mil::Value rows = p.rows(xn, "xn");
   // [1, C, 1, N] weight -> channel-first product [1, N, 1, S]
   const auto project = [&](std::string_view weight, std::string_view name) {
-    return p.channels_first(b.matmul(tokens, p.matrix(weight), false, false, std::string(name) + "_s"), name);
+    return p.channels_first(p.product(rows, p.weight(weight), std::string(name) + "_s"), name);
   };
   const mil::Value v = project("wv_t", "v");
   const mil::Value q_rope = p.rope(p.split_heads(project("wq_t", "q"), "q"), "q");
@@ -18,7 +17,7 @@ std::vector<mil::Value> attention_forward(Parts& p) {
 
   const mil::Value probabilities = p.attention(q_rope, p.tile_heads(k_rope, "k"));
   const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
-  const mil::Value attn = b.matmul(probabilities, values, false, false, "attn_h");
+  const mil::Value attn = p.mixed_tokens(probabilities, false, values, "attn_h");
   return {p.merge_heads(attn, "attn"), p.merge_heads(q_rope, "q_rope"), p.merge_heads(k_rope, "k_rope"), v, xn};
 }
 

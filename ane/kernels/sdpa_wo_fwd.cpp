@@ -8,11 +8,10 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
   const std::vector<mil::Value> forward = attention_forward(p);
   const mil::Value &attn = forward[0], &q_rope = forward[1], &k_rope = forward[2], &v = forward[3];
-  const mil::Value wo_turned = b.transpose(p.matrix("wo"), {0, 1, 3, 2}, "wo_turned");
-  const mil::Value o = b.matmul(p.tokens_first(attn, "attn"), wo_turned, false, false, "o_s");
+  const ProductWeight wo = p.weight("wo", SummedAxis::width);
+  const mil::Value o = p.product(p.rows(attn, "attn"), wo, "o_s");
   return p.finish({p.channels_first(o, "o"), attn, q_rope, k_rope, v});
 }
 

@@ -15,19 +15,29 @@ namespace {
 
 using ::testing::HasSubstr;
 
+/// The default, and what gives programs other operations.
+constexpr const char* kForms[] = {"default",
+                                  "product=conv",
+                                  "transposes=flags",
+                                  "product=conv;transposes=flags",
+                                  "weights=static;product=conv",
+                                  "weights=static;transposes=flags"};
+
 TEST(FamilyRules, TheTenKernelsHaveNoErrorOnAnyFamilyAtThePresets) {
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const ModelShape& shape : model_presets()) {
     for (const KernelSpec& spec : registry.all()) {
       if (spec.name == "dynMatmul") continue;
-      const KernelConfig config{shape, {}, 0, 0, true};
-      const mil::BuiltProgram program = spec.program(config, spec.layout(config));
-      for (const mil::Family& family : mil::families()) {
-        const auto dialect = family.legacy_dialect ? mil::Dialect::legacy : mil::Dialect::modern;
-        const mil::Program read = mil::parse(mil::print(program.graph, dialect), spec.name);
-        for (const mil::Finding& finding : mil::check_family(read, family))
-          EXPECT_EQ(finding.severity, mil::Severity::warning)
-              << shape.name << ' ' << family.name << ": " << mil::finding_text(read, finding);
+      for (const char* variant : kForms) {
+        const KernelConfig config{shape, parse_variant(variant), 0, 0, true};
+        const mil::BuiltProgram program = spec.program(config, spec.layout(config));
+        for (const mil::Family& family : mil::families()) {
+          const auto dialect = family.legacy_dialect ? mil::Dialect::legacy : mil::Dialect::modern;
+          const mil::Program read = mil::parse(mil::print(program.graph, dialect), spec.name);
+          for (const mil::Finding& finding : mil::check_family(read, family))
+            EXPECT_EQ(finding.severity, mil::Severity::warning)
+                << shape.name << ' ' << variant << ' ' << family.name << ": " << mil::finding_text(read, finding);
+        }
       }
     }
   }

@@ -268,6 +268,28 @@ TEST(FamilyRules, SlicesByIndexAreSlicesToo) {
   EXPECT_EQ(found(slice("[0, 0, 0, 32]", last), h13, "slice-begin").size(), 0u);
 }
 
+// The slot of a packed input, reshaped for a 1x1 convolution and, with another name, for nobody.
+TEST(FamilyRules, AConvolutionsWeightHasNoRowsToPad) {
+  const auto program = [](const std::string& weight) {
+    return program_of(tensor("1, 64, 1, 96") + " a",
+                      constant(tensor("4", "int32"), "o", "[0, 0, 0, 0]") +
+                          constant(tensor("4", "int32"), "o2", "[0, 0, 0, 32]") +
+                          constant(tensor("4", "int32"), "s", "[1, 64, 1, 32]") +
+                          constant(tensor("4", "int32"), "s2", "[1, 64, 1, 64]") +
+                          constant(tensor("4", "int32"), "f", "[64, 64, 1, 1]") +
+                          statement("1, 64, 1, 32", "x", "slice_by_size(x = a, begin = o, size = s)") +
+                          statement("1, 64, 1, 64", "w", "slice_by_size(x = a, begin = o2, size = s2)") +
+                          statement("64, 64, 1, 1", "k", "reshape(x = w, shape = f)") +
+                          statement("64, 64, 1, 1", "other", "reshape(x = w, shape = f)") +
+                          statement("1, 64, 1, 32", "b", "conv(x = x, weight = " + weight + ")"),
+                      "b");
+  };
+  const std::vector<Finding> findings = found(program("k"), find_family("h16"), "padded-rows");
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_THAT(findings[0].text, HasSubstr("reshape 'other'"));
+  EXPECT_THAT(found(program("other"), find_family("h16"), "padded-rows")[0].text, HasSubstr("reshape 'k'"));
+}
+
 TEST(FamilyRules, AFamilyThatNobodyMeasuredGetsAWarningThatSaysSo) {
   const std::vector<Finding> h15 = found(matmul_over("48"), find_family("h15"), "contraction-multiple");
   ASSERT_EQ(h15.size(), 1u);
