@@ -41,6 +41,9 @@ const std::vector<VariantChoice>& variant_choices() {
       choice("weights", &Variant::weights, {"dynamic", "static"},
              "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
              "layer, which every update makes anew"),
+      choice("qkv", &Variant::qkv, {"three", "one"},
+             "the projections of sdpaFwd as three products, or as one of the width of all that is cut into queries, "
+             "keys and values: fewer and wider operations"),
       choice(
           "qkv_backward", &Variant::qkv_backward, {"split", "merged"},
           "the gradients through Wq, Wk and Wv as two programs and a sum on the CPU, or as one product of one program: "

@@ -292,7 +292,7 @@ TEST(Program, PaddingMakesEveryWidthAndContractionAMultipleOf32) {
 // nothing else about the program changes.
 TEST(Program, StaticWeightsHoldWhatTheSurfaceWould) {
   const KernelRegistry registry = KernelRegistry::builtin();
-  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first"}) {
+  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first", "qkv=one"}) {
     for (const KernelSpec& spec : registry.all()) {
       const Variant dynamic = parse_variant(text);
       Variant compiled = dynamic;
@@ -339,6 +339,29 @@ TEST(Program, StaticWeightsThatAreMissingOrTooLargeAreNamed) {
   EXPECT_THAT(error_with(&weights), HasSubstr("constant 'wo_t': inf does not fit into fp16"));
   weights.erase("wo");
   EXPECT_THAT(error_with(&weights), HasSubstr("weight 'wo': missing"));
+}
+
+std::int64_t count_op(const mil::BuiltProgram& program, std::string_view op) {
+  return std::ranges::count(program.graph.main().operations, op, &mil::Operation::op);
+}
+
+// One product of the width of all three, the same multiplications, and no slice inside the last axis but the weights'.
+TEST(Program, OneProductMakesQueriesKeysAndValues) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const char* others : {"default", "packing=weights_first", "pad=32"}) {
+    for (const char* kernel : {"sdpaFwd", "sdpaWoFwd"}) {
+      const KernelSpec& spec = registry.find(kernel);
+      const KernelConfig three = config_of(spec, small_shape(RopePairing::half), parse_variant(others));
+      KernelConfig one = three;
+      one.variant.qkv = QkvProducts::one;
+      const mil::BuiltProgram a = spec.program(three, spec.layout(three)), b = spec.program(one, spec.layout(one));
+      EXPECT_EQ(count_op(a, "matmul") - count_op(b, "matmul"), 2) << kernel << ' ' << others;
+      EXPECT_EQ(mil::matmul_flops(a.graph.main()), mil::matmul_flops(b.graph.main()));
+      const Axes axes = Axes::of(one.shape, one.variant);
+      EXPECT_EQ(b.graph.main().find("qkv")->type.shape,
+                (mil::Shape{1, axes.q.padded_size() + 2 * axes.kv.padded_size(), 1, axes.seq.padded_size()}));
+    }
+  }
 }
 
 TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {

@@ -72,13 +72,18 @@ Value Parts::slot(std::string_view name) {
                         {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);
 }
 
+bool Parts::is_compiled(std::string_view name) const {
+  return std::ranges::any_of(layout_.compiled(), [&](const Slot& slot) { return slot.name == name; });
+}
+
+Value Parts::joined(const std::vector<std::string_view>& slots, std::int64_t axis, std::string_view name) {
+  std::vector<Value> parts;
+  for (const std::string_view one : slots) parts.push_back(slot(one));
+  return builder_.concat(parts, axis, false, name);
+}
+
 Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view name) {
-  const bool compiled = std::ranges::any_of(layout_.compiled(), [&](const Slot& s) { return s.name == slots.front(); });
-  if (compiled) {
-    std::vector<Value> weights;
-    for (const std::string_view weight : slots) weights.push_back(slot(weight));
-    return builder_.concat(weights, 1, false, name);
-  }
+  if (is_compiled(slots.front())) return joined(slots, 1, name);
   const Slot& top = layout_.slot(slots.front());
   std::int64_t height = 0;
   for (const std::string_view one : slots) {
@@ -91,9 +96,24 @@ Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view 
                         name);
 }
 
-Value Parts::matrix(std::string_view slot_name) {
-  const Value w = slot(slot_name);
-  return builder_.reshape(w, {1, 1, w.type.shape[1], w.type.shape[3]}, std::string(slot_name) + "_m");
+Value Parts::beside(const std::vector<std::string_view>& slots, std::string_view name) {
+  if (is_compiled(slots.front())) return joined(slots, 3, name);
+  const Slot& left = layout_.slot(slots.front());
+  std::int64_t width = 0;
+  for (const std::string_view one : slots) {
+    const Slot& next = layout_.slot(one);
+    if (next.channel_offset != left.channel_offset || next.width_offset != left.width_offset + width)
+      throw std::logic_error("slot '" + next.name + "' does not lie beside the one before it");
+    width += next.width.padded_size();
+  }
+  return builder_.slice(input_, {0, left.channel_offset, 0, left.width_offset},
+                        {1, left.channels.padded_size(), 1, width}, name);
+}
+
+Value Parts::matrix(std::string_view slot_name) { return matrix_of(slot(slot_name), slot_name); }
+
+Value Parts::matrix_of(const Value& weights, std::string_view name) {
+  return builder_.reshape(weights, {1, 1, weights.type.shape[1], weights.type.shape[3]}, std::string(name) + "_m");
 }
 
 Value Parts::tokens_first(const Value& x, std::string_view name) {

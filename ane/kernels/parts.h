@@ -25,8 +25,12 @@ class Parts {
   /// Slots that lie one below the other, as one: [1, ΣC, 1, width].
   mil::Value stack(const std::vector<std::string_view>& slots, std::string_view name);
 
+  /// Weight slots that lie side by side, as one: [1, C, 1, ΣN].
+  mil::Value beside(const std::vector<std::string_view>& slots, std::string_view name);
+
   /// A weight slot [1, C, 1, N] -> [1, 1, C, N].
   mil::Value matrix(std::string_view slot);
+  mil::Value matrix_of(const mil::Value& weights, std::string_view name);
 
   /// [1, C, 1, S] -> [1, 1, S, C] and back.
   mil::Value tokens_first(const mil::Value& x, std::string_view name);
@@ -62,11 +66,16 @@ class Parts {
   mil::BuiltProgram finish(const std::vector<mil::Value>& blocks);
 
   mil::Builder& builder() { return builder_; }
+  const KernelConfig& config() const { return config_; }
+  const Axes& axes() const { return axes_; }
 
  private:
   const KernelConfig& config_;
   const PackedLayout& layout_;
   mil::Value compiled_weight(const Slot& slot);
+  bool is_compiled(std::string_view name) const;
+  /// Weights that are compiled in keep a file each, by which they are found and judged: the program joins them.
+  mil::Value joined(const std::vector<std::string_view>& slots, std::int64_t axis, std::string_view name);
 
   Axes axes_;
   mil::Builder builder_;
@@ -79,9 +88,6 @@ struct Gate {
   mil::Value h1, h3, g;
 };
 Gate gate(Parts& parts);
-
-/// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
-std::vector<mil::Value> attention_forward(Parts& parts);
 
 /// A kernel that is a sum of projections: Σ actᵀ·weight over the (activation, weight) slot pairs, to its one block.
 mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,

@@ -1,0 +1,31 @@
+// The pieces of attention's programs that come in several forms, each chosen by one key of the variant: the projections
+// of xn (qkv). What the forms trade stands in docs/variants.md.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ane/kernels/parts.h"
+
+namespace aneval::ane {
+
+/// The products of xn with Wq, Wk and Wv: three, or parts of one over the weights side by side.
+class Projections {
+ public:
+  explicit Projections(Parts& parts);
+
+  /// The slot xn as it lies on the surface.
+  const mil::Value& xn() const { return xn_; }
+  /// The product with a weight slot, wq_t, wk_t or wv_t: [1, N, 1, S].
+  mil::Value product(std::string_view weight, std::string_view name);
+
+ private:
+  Parts& parts_;
+  mil::Value xn_, tokens_;
+  mil::Value together_;  // qkv=one: [1, Q + 2K, 1, S]
+};
+
+/// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
+std::vector<mil::Value> attention_forward(Parts& parts);
+
+}  // namespace aneval::ane
