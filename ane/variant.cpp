@@ -45,6 +45,10 @@ const std::vector<VariantChoice>& variant_choices() {
              "the projections of sdpaFwd as three products, or as one of the width of all that is cut into queries, "
              "keys and values: fewer and wider operations"),
       choice(
+          "rope", &Variant::rope, {"pairs", "planar"},
+          "RoPE's neighbours as a last axis of 2, whose rows are padded to 64 bytes and capped at S*h/2, or as an axis "
+          "above the tokens: rows of whole sequences, the same numbers, the constants transposed"),
+      choice(
           "qkv_backward", &Variant::qkv_backward, {"split", "merged"},
           "the gradients through Wq, Wk and Wv as two programs and a sum on the CPU, or as one product of one program: "
           "a dispatch and a read less, one rounding of the sum instead of three",

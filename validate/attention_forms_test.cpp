@@ -49,5 +49,11 @@ TEST(AttentionForms, OneProductHasTheBitsOfThree) {
   expect_same_bits({"h13", "h16"}, {"ratio4", "half-pairing"}, {"sdpaFwd", "sdpaWoFwd"}, "qkv", "one");
 }
 
+// No sum is involved, so that fp32 agrees as well.
+TEST(AttentionForms, PlanarRopeHasTheBitsOfPairs) {
+  expect_same_bits({"ieee", "h13", "h16"}, {"ratio4", "half-pairing", "one-token"}, {"sdpaFwd", "sdpaWoFwd"}, "rope",
+                   "planar");
+}
+
 }  // namespace
 }  // namespace aneval::validate

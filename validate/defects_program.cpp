@@ -64,6 +64,8 @@ std::function<void(const DefectSite&, ProgramEdit&)> masked(
 
 /// Padded masks and rotation tables have other places.
 bool unpadded(const DefectSite& site) { return site.config.variant.pad == ane::Pad::none; }
+/// What looks at RoPE's tables lane by lane, or at its operands.
+bool tokens_first(const DefectSite& site) { return site.config.variant.rope != ane::Rope::planar; }
 bool grouped_heads(const DefectSite& site) {
   return site.config.shape.ratio() > 1 && site.config.shape.kv_heads > 1 &&
          site.config.variant.head_map == ane::HeadMap::grouped;
@@ -133,21 +135,23 @@ std::vector<Defect> rotation_defects() {
       }));
   all.push_back(configured("rope_base", "RoPE has the base of another model, 500000", rotates,
                            [](ane::KernelConfig& c) { c.shape.rope_base = 500000; }));
-  all.push_back(
-      edited("rope_late", "RoPE's positions begin with 1", rotates, [](const DefectSite& site, ProgramEdit& edit) {
-        // Angles are position · base^(−2i/h): one more of position 1, by the addition theorems.
-        const auto h = static_cast<std::size_t>(site.config.shape.head_dim);
-        std::vector<double> cos, sin;
-        edit.change_weights("rope_cos", [&](std::span<double> x) { cos.assign(x.begin(), x.end()); });
-        edit.change_weights("rope_sin", [&](std::span<double> x) { sin.assign(x.begin(), x.end()); });
-        edit.change_weights("rope_cos", [&](std::span<double> x) {
-          for (std::size_t i = 0; i < x.size(); ++i) x[i] = cos[i] * cos[h + i % h] - sin[i] * sin[h + i % h];
-        });
-        edit.change_weights("rope_sin", [&](std::span<double> x) {
-          for (std::size_t i = 0; i < x.size(); ++i) x[i] = sin[i] * cos[h + i % h] + cos[i] * sin[h + i % h];
-        });
-      }));
-  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE", rotates,
+  all.push_back(edited("rope_late", "RoPE's positions begin with 1", both(rotates, tokens_first),
+                       [](const DefectSite& site, ProgramEdit& edit) {
+                         // Angles are position · base^(−2i/h): one more of position 1, by the addition theorems.
+                         const auto h = static_cast<std::size_t>(site.config.shape.head_dim);
+                         std::vector<double> cos, sin;
+                         edit.change_weights("rope_cos", [&](std::span<double> x) { cos.assign(x.begin(), x.end()); });
+                         edit.change_weights("rope_sin", [&](std::span<double> x) { sin.assign(x.begin(), x.end()); });
+                         edit.change_weights("rope_cos", [&](std::span<double> x) {
+                           for (std::size_t i = 0; i < x.size(); ++i)
+                             x[i] = cos[i] * cos[h + i % h] - sin[i] * sin[h + i % h];
+                         });
+                         edit.change_weights("rope_sin", [&](std::span<double> x) {
+                           for (std::size_t i = 0; i < x.size(); ++i)
+                             x[i] = sin[i] * cos[h + i % h] + cos[i] * sin[h + i % h];
+                         });
+                       }));
+  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE", both(rotates, tokens_first),
                        [](const DefectSite&, ProgramEdit& edit) {
                          edit.replace_uses("k_roped", "k_h", [](const mil::Operation& operation) {
                            return operation.result.starts_with("k_head") || operation.result == "k_tiled" ||

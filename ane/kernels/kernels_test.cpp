@@ -364,6 +364,35 @@ TEST(Program, OneProductMakesQueriesKeysAndValues) {
   }
 }
 
+// The least last axis of what a program computes: of a row's 32 numbers, the others would be padding.
+std::int64_t least_width(const mil::BuiltProgram& program) {
+  std::int64_t least = INT64_MAX;
+  for (const mil::Operation& operation : program.graph.main().operations)
+    if (operation.op != "const") least = std::min(least, operation.type.shape.back());
+  return least;
+}
+
+TEST(Program, PlanarRopeHasNoNarrowTensorAndNoSliceOfItsLastAxis) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
+    for (const char* kernel : {"sdpaFwd", "sdpaWoFwd"}) {
+      const KernelSpec& spec = registry.find(kernel);
+      ModelShape shape = preset("Qwen3-0.6B");
+      shape.rope_pairing = pairing;
+      KernelConfig config = config_of(spec, shape);
+      const PackedLayout layout = spec.layout(config);
+      const mil::BuiltProgram pairs = spec.program(config, layout);
+      config.variant.rope = Rope::planar;
+      const mil::BuiltProgram planar = spec.program(config, layout);
+      EXPECT_EQ(least_width(pairs), pairing == RopePairing::half ? 64 : 1) << kernel;
+      EXPECT_EQ(least_width(planar), 128) << kernel;
+      EXPECT_EQ(mil::matmul_flops(pairs.graph.main()), mil::matmul_flops(planar.graph.main()));
+      EXPECT_LT(count_op(planar, "transpose"), count_op(pairs, "transpose")) << kernel;
+      EXPECT_EQ(planar.graph.main().find("rope_cos")->type.shape, (mil::Shape{1, 1, 128, 256}));
+    }
+  }
+}
+
 TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {
   Variant folded;
   folded.score_scale = ScoreScale::folded;

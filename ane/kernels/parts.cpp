@@ -14,30 +14,6 @@ using mil::Value;
 
 namespace {
 
-/// Angle tables [S, h] of RoPE, exact in double: what cos and sin blobs are rounded from.
-struct RopeTables {
-  std::vector<double> cos, sin;
-};
-
-RopeTables rope_tables(const ModelShape& shape, const Axes& axes) {
-  const std::int64_t h = shape.head_dim, padded = axes.head_dim, seq = axes.seq.padded_size();
-  RopeTables tables{std::vector<double>(static_cast<std::size_t>(seq * padded), 1.0),
-                    std::vector<double>(static_cast<std::size_t>(seq * padded), 0.0)};
-  for (std::int64_t position = 0; position < seq; ++position) {
-    for (std::int64_t lane = 0; lane < h; ++lane) {
-      const bool half = shape.rope_pairing == RopePairing::half;
-      const std::int64_t pair = half ? lane % (h / 2) : lane / 2;
-      // With half pairing a padded head keeps its two halves padded/2 apart (Axes::of).
-      const std::int64_t at = half ? (lane / (h / 2)) * (padded / 2) + pair : lane;
-      const double angle = static_cast<double>(position) *
-                           std::pow(shape.rope_base, -2.0 * static_cast<double>(pair) / static_cast<double>(h));
-      tables.cos[static_cast<std::size_t>(position * padded + at)] = std::cos(angle);
-      tables.sin[static_cast<std::size_t>(position * padded + at)] = std::sin(angle);
-    }
-  }
-  return tables;
-}
-
 /// 0 where a query may see a key, else the largest negative fp16: not -inf, which the engine decodes as a number.
 std::vector<double> causal_mask(const Axis& seq) {
   const std::int64_t size = seq.padded_size();
@@ -152,35 +128,6 @@ Value Parts::merge_rows(const Value& x, std::string_view name) {
 Value Parts::split_rows(const Value& x, std::string_view name) {
   const std::int64_t tokens = x.type.shape[3];
   return builder_.reshape(x, {1, x.type.shape[1] / tokens, tokens, tokens}, std::string(name) + "_h");
-}
-
-Value Parts::rope(const Value& x, std::string_view name) {
-  const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
-  const std::string base(name);
-  if (cos_.id.empty()) {
-    RopeTables tables;
-    if (!config_.shapes_only) tables = rope_tables(config_.shape, axes_);
-    cos_ = weights("rope_cos", {1, 1, tokens, h}, [&] { return std::move(tables.cos); });
-    sin_ = weights("rope_sin", {1, 1, tokens, h}, [&] { return std::move(tables.sin); });
-  }
-  const Value minus_one = builder_.scalar(-1, "minus_one");
-  // rotated = (-second, first) of every pair, so that rope(x) = x·cos + rotated·sin.
-  Value rotated;
-  if (config_.shape.rope_pairing == RopePairing::interleaved) {
-    const std::int64_t pairs = tokens * h / 2;
-    const Value paired = builder_.reshape(x, {1, heads, pairs, 2}, base + "_pairs");
-    const Value first = builder_.slice(paired, {0, 0, 0, 0}, {1, heads, pairs, 1}, base + "_even");
-    const Value second = builder_.slice(paired, {0, 0, 0, 1}, {1, heads, pairs, 1}, base + "_odd");
-    const Value turned =
-        builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_turned");
-    rotated = builder_.reshape(turned, x.type.shape, base + "_rot");
-  } else {
-    const Value first = builder_.slice(x, {0, 0, 0, 0}, {1, heads, tokens, h / 2}, base + "_first");
-    const Value second = builder_.slice(x, {0, 0, 0, h / 2}, {1, heads, tokens, h / 2}, base + "_second");
-    rotated = builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_rot");
-  }
-  return builder_.add(builder_.mul(x, cos_, base + "_cos"), builder_.mul(rotated, sin_, base + "_sin"),
-                      base + "_roped");
 }
 
 Value Parts::tile_heads(const Value& x, std::string_view name) {

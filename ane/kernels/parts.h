@@ -1,4 +1,4 @@
-// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads, RoPE, causal
+// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads, causal
 // scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
 #pragma once
 
@@ -43,9 +43,6 @@ class Parts {
   mil::Value merge_rows(const mil::Value& x, std::string_view name);
   mil::Value split_rows(const mil::Value& x, std::string_view name);
 
-  /// RoPE on [1, heads, S, h], with the model's pairing and base.
-  mil::Value rope(const mil::Value& x, std::string_view name);
-
   /// [1, G, S, h] -> [1, H, S, h] by the variant's head map.
   mil::Value tile_heads(const mil::Value& x, std::string_view name);
 
@@ -80,7 +77,6 @@ class Parts {
   Axes axes_;
   mil::Builder builder_;
   mil::Value input_;
-  mil::Value cos_, sin_;  // made on first use
 };
 
 /// Of slots xm, w1_t and w3_t: h1, h3 and the gate silu(h1)∘h3, all [1, 1, S, F].

@@ -8,14 +8,14 @@ std::vector<mil::Value> attention_forward(Parts& p) {
   mil::Builder& b = p.builder();
   Projections projections(p);
   const mil::Value v = projections.product("wv_t", "v");
-  const mil::Value q_rope = p.rope(p.split_heads(projections.product("wq_t", "q"), "q"), "q");
-  const mil::Value k_rope = p.rope(p.split_heads(projections.product("wk_t", "k"), "k"), "k");
+  Rotation rotation(p);
+  const Rotated q = rotation.rotate(projections.product("wq_t", "q"), "q");
+  const Rotated k = rotation.rotate(projections.product("wk_t", "k"), "k");
 
-  const mil::Value probabilities = p.attention(q_rope, p.tile_heads(k_rope, "k"));
+  const mil::Value probabilities = p.attention(q.heads, p.tile_heads(k.heads, "k"));
   const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
   const mil::Value attn = b.matmul(probabilities, values, false, false, "attn_h");
-  return {p.merge_heads(attn, "attn"), p.merge_heads(q_rope, "q_rope"), p.merge_heads(k_rope, "k_rope"), v,
-          projections.xn()};
+  return {p.merge_heads(attn, "attn"), rotation.block(q, "q_rope"), rotation.block(k, "k_rope"), v, projections.xn()};
 }
 
 KernelSpec sdpa_fwd() {
