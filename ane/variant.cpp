@@ -44,6 +44,9 @@ const std::vector<VariantChoice>& variant_choices() {
       choice("qkv", &Variant::qkv, {"three", "one"},
              "the projections of sdpaFwd as three products, or as one of the width of all that is cut into queries, "
              "keys and values: fewer and wider operations"),
+      choice("causal", &Variant::causal, {"mask", "tiles"},
+             "scores of all pairs, masked, or of tiles of 128 queries with the keys up to their end: fewer products, "
+             "more and smaller operations"),
       choice(
           "rope", &Variant::rope, {"pairs", "planar"},
           "RoPE's neighbours as a last axis of 2, whose rows are padded to 64 bytes and capped at S*h/2, or as an axis "

@@ -30,6 +30,7 @@ TEST(Variant, DefaultIsTheSeed) {
   EXPECT_EQ(variant.pad, Pad::none);
   EXPECT_EQ(variant.weights, Weights::dynamic);
   EXPECT_EQ(variant.qkv, QkvProducts::three);
+  EXPECT_EQ(variant.causal, Causal::mask);
   EXPECT_EQ(variant.rope, Rope::pairs);
   EXPECT_EQ(variant.qkv_backward, QkvBackward::split);
   EXPECT_EQ(variant.silu_backward, SiluBackward::cpu);
@@ -49,6 +50,7 @@ TEST(Variant, TextNamesWhatDiffersInTableOrder) {
   variant.pad = Pad::multiple_of_32;
   variant.weights = Weights::compiled;
   variant.qkv = QkvProducts::one;
+  variant.causal = Causal::tiles;
   variant.rope = Rope::planar;
   variant.qkv_backward = QkvBackward::merged;
   variant.silu_backward = SiluBackward::kernel;
@@ -56,14 +58,14 @@ TEST(Variant, TextNamesWhatDiffersInTableOrder) {
   variant.wo = OutputProjection::fused;
   const std::string text =
       "head_map=cyclic_fwd;score_scale=folded;packing=weights_first;row_sum=matmul;pad=32;weights=static;"
-      "qkv=one;rope=planar;qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused";
+      "qkv=one;causal=tiles;rope=planar;qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused";
   EXPECT_EQ(variant_text(variant), text);
   EXPECT_EQ(parse_variant(text), variant);
-  EXPECT_EQ(
-      parse_variant("wo=fused;ffn=cpu_gate;silu_backward=kernel;qkv_backward=merged;"
-                    "weights=static;rope=planar;qkv=one;pad=32;row_sum=matmul;packing=weights_first;score_scale=folded;"
-                    "head_map=cyclic_fwd"),
-      variant);
+  EXPECT_EQ(parse_variant("wo=fused;ffn=cpu_gate;silu_backward=kernel;qkv_backward=merged;"
+                          "weights=static;rope=planar;qkv=one;causal=tiles;pad=32;row_sum=matmul;packing=weights_first;"
+                          "score_scale=folded;"
+                          "head_map=cyclic_fwd"),
+            variant);
   EXPECT_EQ(variant_text(parse_variant("pad=none;head_map=cyclic")), "head_map=cyclic");
 }
 
@@ -80,7 +82,7 @@ TEST(Variant, EveryCombinationReadsBack) {
       }
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
+  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
   for (const Variant& variant : variants) EXPECT_EQ(parse_variant(variant_text(variant)), variant);
 }
 

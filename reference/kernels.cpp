@@ -199,7 +199,7 @@ Matrices<T> sdpa_bwd1(const ModelShape& m, const Options& options, const Matrice
   Matrix<T>& probs = out["probs"];
   attention_probs(heads, scale_of(m, options), q, k, probs);
   attention_dv(heads, probs, da, out["dv_full"]);
-  attention_dp(heads, da, v, out["dp"]);
+  attention_dp(heads, options.causal_tile, da, v, out["dp"]);
   return out;
 }
 

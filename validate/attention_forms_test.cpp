@@ -3,7 +3,10 @@
 // judged by the gates like every variant (variants_test.cpp).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "validate/emulated_device.h"
+#include "validate/layer_check.h"
 #include "validate/suites.h"
 
 namespace aneval::validate {
@@ -53,6 +56,27 @@ TEST(AttentionForms, OneProductHasTheBitsOfThree) {
 TEST(AttentionForms, PlanarRopeHasTheBitsOfPairs) {
   expect_same_bits({"ieee", "h13", "h16"}, {"ratio4", "half-pairing", "one-token"}, {"sdpaFwd", "sdpaWoFwd"}, "rope",
                    "planar");
+}
+
+// Three tiles, the last one shorter.
+TEST(AttentionForms, TilesHaveTheBitsOfTheMask) {
+  expect_same_bits({"h13", "h16"}, {"several-tiles"}, {"sdpaFwd", "sdpaWoFwd", "sdpaBwd2"}, "causal", "tiles");
+}
+
+// sdpaBwd1's dp differs where probs are 0; what becomes of it does not.
+TEST(AttentionForms, ALayerInTilesHasTheBitsOfTheMask) {
+  for (const char* profile : {"h13", "h16"}) {
+    for (const char* others : {"default", "pad=32", "row_sum=matmul;score_scale=folded;head_map=cyclic"}) {
+      Case c;
+      c.shape = shape_named("several-tiles");
+      c.variant = ane::parse_variant(others);
+      const NamedTensors tensors = random_layer_tensors(c);
+      const auto device = make_device(profile);
+      const std::string mask = layer_hash(run_layer_on_device(options_for(*device), c, tensors));
+      c.variant.causal = ane::Causal::tiles;
+      EXPECT_EQ(layer_hash(run_layer_on_device(options_for(*device), c, tensors)), mask) << profile << ' ' << others;
+    }
+  }
 }
 
 }  // namespace

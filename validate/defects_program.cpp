@@ -64,6 +64,8 @@ std::function<void(const DefectSite&, ProgramEdit&)> masked(
 
 /// Padded masks and rotation tables have other places.
 bool unpadded(const DefectSite& site) { return site.config.variant.pad == ane::Pad::none; }
+/// Masks and products of one piece: tiles have several.
+bool one_piece(const DefectSite& site) { return site.config.variant.causal == ane::Causal::mask; }
 /// What looks at RoPE's tables lane by lane, or at its operands.
 bool tokens_first(const DefectSite& site) { return site.config.variant.rope != ane::Rope::planar; }
 bool grouped_heads(const DefectSite& site) {
@@ -73,7 +75,7 @@ bool grouped_heads(const DefectSite& site) {
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
-  const Applies attention = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded);
+  const Applies attention = both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded), one_piece);
   const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
@@ -107,11 +109,12 @@ std::vector<Defect> attention_defects() {
       edited("softmax_over_queries", "softmax runs along the queries", attention,
              [](const DefectSite&, ProgramEdit& edit) { edit.set_constant_argument("probabilities", "axis", {-2}); }));
   all.push_back(edited("product_not_transposed", "dV = P·dO and dK = dS·Q instead of the transposes",
-                       kernels({"sdpaBwd1", "sdpaBwd2"}, 2), [](const DefectSite& site, ProgramEdit& edit) {
+                       both(kernels({"sdpaBwd1", "sdpaBwd2"}, 2), one_piece),
+                       [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument(site.kernel() == "sdpaBwd1" ? "dv_h" : "dk_h", "transpose_x", {0});
                        }));
   all.push_back(edited("row_sum_over_queries", "the row sum of P·dP runs along the queries",
-                       both(kernels({"sdpaBwd2"}, 2),
+                       both(both(kernels({"sdpaBwd2"}, 2), one_piece),
                             [](const DefectSite& site) { return site.config.variant.row_sum == ane::RowSum::reduce; }),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument("row_sum", "axes", {-2});
@@ -151,8 +154,8 @@ std::vector<Defect> rotation_defects() {
                              x[i] = sin[i] * cos[h + i % h] + cos[i] * sin[h + i % h];
                          });
                        }));
-  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE", both(rotates, tokens_first),
-                       [](const DefectSite&, ProgramEdit& edit) {
+  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE",
+                       both(both(rotates, tokens_first), one_piece), [](const DefectSite&, ProgramEdit& edit) {
                          edit.replace_uses("k_roped", "k_h", [](const mil::Operation& operation) {
                            return operation.result.starts_with("k_head") || operation.result == "k_tiled" ||
                                   operation.result == "scores";

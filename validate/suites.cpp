@@ -133,6 +133,7 @@ const std::vector<ModelShape>& edge_shapes() {
       small_shape("ratio8-wide-heads", 48, 64, 8, 1, 128, 24),
       small_shape("half-pairing", 64, 128, 4, 2, 24, 29, RopePairing::half),
       small_shape("head-dim-64-odd-width", 75, 101, 4, 2, 64, 31),
+      small_shape("several-tiles", 32, 48, 4, 1, 16, 300),  // of causal=tiles, and a shorter one
   };
   return shapes;
 }

@@ -1,7 +1,9 @@
 // The pieces of attention's programs that come in several forms, each chosen by one key of the variant: the projections
-// of xn (qkv) and RoPE (rope). What the forms trade stands in docs/variants.md.
+// of xn (qkv), RoPE (rope), and the products of queries and keys (causal). What the forms trade stands in
+// docs/variants.md.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +50,48 @@ class Rotation {
   Parts& parts_;
   bool lanes_first_;
   mil::Value cos_, sin_;
+};
+
+/// Queries of a tile of causal=tiles. Its ends are where softmaxes end: 128 makes those of 256 tokens powers of two,
+/// which softmax was reported to want on M3 (`mil check`, softmax-extent), and its products wide enough to be worth a
+/// dispatch.
+inline constexpr std::int64_t kCausalTile = 128;
+
+/// What queries and keys have to do with each other, in one piece [1, H, S, S] (causal=mask), or in tiles of
+/// kCausalTile queries with the keys up to their end (causal=tiles). Pairs after the end of a query's tile are not
+/// computed: in what leaves a kernel they are zeros. One per program: it keeps its constants.
+class CausalTiles {
+ public:
+  explicit CausalTiles(Parts& parts);
+
+  /// [1, H, queries of the tile, keys up to its end] each.
+  using Tiles = std::vector<mil::Value>;
+
+  /// softmax(q·kᵀ/sqrt(h) + mask) of q, k [1, H, S, h].
+  Tiles probabilities(const mil::Value& q, const mil::Value& k);
+  /// x·yᵀ of [1, H, S, h].
+  Tiles products(const mil::Value& x, const mil::Value& y, std::string_view name);
+
+  /// [1, H, S, S], with zeros for pairs that no tile has, and back.
+  mil::Value whole(const Tiles& tiles, std::string_view name);
+  Tiles split(const mil::Value& whole, std::string_view name);
+
+  /// Per query the sum over keys, tiles·y: [1, H, S, h].
+  mil::Value over_keys(const Tiles& tiles, const mil::Value& y, std::string_view name);
+  /// Per key the sum over the queries from its own tile on, wholeᵀ·y: [1, H, S, h]. Slices `whole` inside its last
+  /// axis, which saturates at 4094 on h13 and h14.
+  mil::Value over_queries(const mil::Value& whole, const mil::Value& y, std::string_view name);
+
+ private:
+  struct Span {
+    std::int64_t begin, end;
+  };
+
+  mil::Value mask(const Span& span);
+
+  Parts& parts_;
+  std::vector<Span> spans_;
+  mil::Value mask_, zeros_;  // made on first use
 };
 
 /// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "ane/kernels/kernel.h"
+#include "ane/kernels/sequence_limits.h"
 #include "ane/mil/checker.h"
 #include "ane/mil/ops.h"
 #include "ane/mil/text.h"
@@ -389,6 +390,55 @@ TEST(Program, PlanarRopeHasNoNarrowTensorAndNoSliceOfItsLastAxis) {
       EXPECT_EQ(mil::matmul_flops(pairs.graph.main()), mil::matmul_flops(planar.graph.main()));
       EXPECT_LT(count_op(planar, "transpose"), count_op(pairs, "transpose")) << kernel;
       EXPECT_EQ(planar.graph.main().find("rope_cos")->type.shape, (mil::Shape{1, 1, 128, 256}));
+    }
+  }
+}
+
+// Two tiles of 128 need three of four blocks of every product of queries and keys: GFLOP worked out from the shapes.
+TEST(Program, TilesLeaveOutWhatNoQuerySees) {
+  const std::map<std::string, double> qwen = {
+      {"sdpaFwd", 2.550}, {"sdpaWoFwd", 3.624}, {"sdpaBwd1", 0.604}, {"sdpaBwd2", 0.403}};
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const auto& [name, gflop] : qwen) {
+    const KernelSpec& spec = registry.find(name);
+    KernelConfig config = config_of(spec, preset("Qwen3-0.6B"), parse_variant("causal=tiles"));
+    const mil::BuiltProgram tiles = spec.program(config, spec.layout(config));
+    EXPECT_NEAR(mil::matmul_flops(tiles.graph.main()) / 1e9, gflop, 0.0005) << name;
+    if (name != "sdpaBwd2") {
+      EXPECT_EQ(count_op(tiles, "softmax"), 2) << name;
+      EXPECT_EQ(tiles.graph.main().find("causal_mask")->type.shape, (mil::Shape{1, 1, 128, 128})) << name;
+      EXPECT_EQ(tiles.graph.main().find("causal_mask_1"), nullptr) << name;  // both have the same one
+    }
+    // A tile and a rest, whose mask is its own.
+    config.shape.seq = 300;
+    const mil::BuiltProgram rest = spec.program(config, spec.layout(config));
+    if (name != "sdpaBwd2") {
+      EXPECT_EQ(rest.graph.main().find("causal_mask_1")->type.shape, (mil::Shape{1, 1, 44, 44}));
+    }
+    // One tile is the default.
+    config.shape.seq = 128;
+    const std::string one = spec.program(config, spec.layout(config)).text;
+    config.variant.causal = Causal::mask;
+    EXPECT_EQ(spec.program(config, spec.layout(config)).text, one) << name;
+  }
+}
+
+TEST(Program, FormsOfAttentionHaveNoErrorOnAnyFamily) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const char* model : {"Qwen3-0.6B", "Stories110M"}) {
+    for (const char* variant : {"qkv=one", "rope=planar", "causal=tiles", "qkv=one;rope=planar;causal=tiles",
+                                "qkv=one;rope=planar;causal=tiles;weights=static;pad=32"}) {
+      for (const char* kernel : {"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}) {
+        const KernelSpec& spec = registry.find(kernel);
+        KernelConfig config = config_of(spec, preset(model), parse_variant(variant));
+        config.shapes_only = true;
+        const mil::Program program = spec.program(config, spec.layout(config)).graph;
+        for (const mil::Family& family : mil::families())
+          for (const mil::Finding& finding :
+               mil::check_family(in_dialect_of(family, program), family, mil::RuleScope::all))
+            EXPECT_NE(finding.severity, mil::Severity::error)
+                << variant << ' ' << kernel << ' ' << family.name << ": " << finding.text;
+      }
     }
   }
 }

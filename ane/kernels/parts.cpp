@@ -12,20 +12,6 @@ namespace aneval::ane {
 using mil::Shape;
 using mil::Value;
 
-namespace {
-
-/// 0 where a query may see a key, else the largest negative fp16: not -inf, which the engine decodes as a number.
-std::vector<double> causal_mask(const Axis& seq) {
-  const std::int64_t size = seq.padded_size();
-  std::vector<double> mask(static_cast<std::size_t>(size * size), -kHalfMax);
-  for (std::int64_t query = 0; query < size; ++query)
-    for (std::int64_t key = 0; key <= query && key < seq.size(); ++key)
-      mask[static_cast<std::size_t>(query * size + key)] = 0;
-  return mask;
-}
-
-}  // namespace
-
 Parts::Parts(const KernelConfig& config, const PackedLayout& layout)
     : config_(config), layout_(layout), axes_(Axes::of(config.shape, config.variant)) {
   input_ = builder_.input("x", {1, layout.input_channels(), 1, layout.input_width()});
@@ -152,13 +138,6 @@ Value Parts::scaled(const Value& x, std::string_view name) {
   if (config_.variant.score_scale == ScoreScale::folded) return x;
   const double factor = 1.0 / std::sqrt(static_cast<double>(config_.shape.head_dim));
   return builder_.mul(x, builder_.scalar(factor, "score_scale"), name);
-}
-
-Value Parts::attention(const Value& q, const Value& k) {
-  const Value scores = scaled(builder_.matmul(q, k, false, true, "scores"), "scores_scaled");
-  const std::int64_t seq = axes_.seq.padded_size();
-  const Value mask = weights("causal_mask", {1, 1, seq, seq}, [&] { return causal_mask(axes_.seq); });
-  return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
 }
 
 Value Parts::scores_backward(const Value& probs, const Value& dp) {

@@ -1,5 +1,5 @@
-// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads, causal
-// scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
+// The pieces that kernels' programs are made of: slots cut out of the packed input, projections, heads. Shapes use the
+// padded sizes of the layout: C channels, S tokens, H heads of h lanes.
 #pragma once
 
 #include <functional>
@@ -46,10 +46,7 @@ class Parts {
   /// [1, G, S, h] -> [1, H, S, h] by the variant's head map.
   mil::Value tile_heads(const mil::Value& x, std::string_view name);
 
-  /// softmax(q·kᵀ/sqrt(h) + causal mask): [1, H, S, S].
-  mil::Value attention(const mil::Value& q, const mil::Value& k);
-
-  /// The gradient of q·kᵀ, P∘(dp − rowsum(P∘dp))/sqrt(h): [1, H, S, S].
+  /// The gradient of q·kᵀ, P∘(dp − rowsum(P∘dp))/sqrt(h), of all pairs or of a tile of them.
   mil::Value scores_backward(const mil::Value& probs, const mil::Value& dp);
 
   /// x / sqrt(h); x itself when the variant folds the scale into Wq.

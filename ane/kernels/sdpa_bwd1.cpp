@@ -1,6 +1,8 @@
 // sdpaBwd1: first half of attention's backward: probabilities recomputed from the saved q and k, dv = Pᵀ·da, dp =
-// da·vᵀ. Keys and values come tiled to all query heads; slots lie along the channels.
-#include "ane/kernels/parts.h"
+// da·vᵀ. Keys and values come tiled to all query heads; slots lie along the channels. What dp is for keys after the
+// query is nobody's business, since probs are 0 there: all products with causal=mask, zeros beyond the tile with
+// causal=tiles.
+#include "ane/kernels/attention.h"
 
 namespace aneval::ane {
 
@@ -8,12 +10,13 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  mil::Builder& b = p.builder();
+  CausalTiles causal(p);
   const auto heads = [&](std::string_view slot) { return p.split_heads(p.slot(slot), slot); };
-  const mil::Value probabilities = p.attention(heads("q"), heads("k_tiled"));
+  const CausalTiles::Tiles tiles = causal.probabilities(heads("q"), heads("k_tiled"));
+  const mil::Value probabilities = causal.whole(tiles, "probs");
   const mil::Value da = heads("da");
-  const mil::Value dv = b.matmul(probabilities, da, true, false, "dv_h");
-  const mil::Value dp = b.matmul(da, heads("v_tiled"), false, true, "dp_h");
+  const mil::Value dv = causal.over_queries(probabilities, da, "dv_h");
+  const mil::Value dp = causal.whole(causal.products(da, heads("v_tiled"), "dp_h"), "dp");
   return p.finish({p.merge_heads(dv, "dv_full"), p.merge_rows(probabilities, "probs"), p.merge_rows(dp, "dp")});
 }
 

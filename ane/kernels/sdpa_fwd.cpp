@@ -5,16 +5,16 @@
 namespace aneval::ane {
 
 std::vector<mil::Value> attention_forward(Parts& p) {
-  mil::Builder& b = p.builder();
   Projections projections(p);
   const mil::Value v = projections.product("wv_t", "v");
   Rotation rotation(p);
   const Rotated q = rotation.rotate(projections.product("wq_t", "q"), "q");
   const Rotated k = rotation.rotate(projections.product("wk_t", "k"), "k");
 
-  const mil::Value probabilities = p.attention(q.heads, p.tile_heads(k.heads, "k"));
+  CausalTiles causal(p);
+  const CausalTiles::Tiles probabilities = causal.probabilities(q.heads, p.tile_heads(k.heads, "k"));
   const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
-  const mil::Value attn = b.matmul(probabilities, values, false, false, "attn_h");
+  const mil::Value attn = causal.over_keys(probabilities, values, "attn_h");
   return {p.merge_heads(attn, "attn"), rotation.block(q, "q_rope"), rotation.block(k, "k_rope"), v, projections.xn()};
 }
 
