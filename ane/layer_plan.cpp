@@ -6,6 +6,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "common/error.h"
+
 namespace aneval::ane {
 namespace {
 
@@ -37,6 +39,18 @@ void append(Steps& steps, Steps more) {
 
 /// xn to o.
 Steps attention_forward(const Variant& variant) {
+  if (variant.rope == Rope::cpu) {
+    if (variant.wo == OutputProjection::fused)
+      throw input_error("variant 'rope=cpu;wo=fused'", "sdpaWoFwd goes from xn to o in one program, RoPE with it",
+                        "choose wo=separate, or rope=planar");
+    return {
+        kernel("sdpaQkv", {{"xn", "xn"}}, {{"q", "q_plain"}, {"k", "k_plain"}, {"v", "v"}}),
+        cpu(CpuOp::rope, {"q_plain"}, {"q_rope"}),
+        cpu(CpuOp::rope, {"k_plain"}, {"k_rope"}),
+        kernel("sdpaCore", {{"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}}, {{"attn", "attn"}}),
+        kernel("woFwd", {{"attn", "attn"}}, {{"o", "o"}}),
+    };
+  }
   if (variant.wo == OutputProjection::fused)
     return {kernel("sdpaWoFwd", {{"xn", "xn"}},
                    {{"o", "o"}, {"attn", "attn"}, {"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}})};
@@ -162,8 +176,8 @@ std::set<std::string, std::less<>> kernels_of_all_plans() {
 
 std::string_view cpu_op_name(CpuOp op) {
   constexpr std::array<std::string_view, kCpuOps> names = {
-      "rmsnorm",       "rmsnorm_backward", "residual",  "add",          "residual_scale", "silu_gate",
-      "silu_backward", "tile_kv",          "reduce_kv", "rope_inverse", "unfold_scale",   "weight_gradient"};
+      "rmsnorm", "rmsnorm_backward", "residual", "add",          "residual_scale", "silu_gate",      "silu_backward",
+      "tile_kv", "reduce_kv",        "rope",     "rope_inverse", "unfold_scale",   "weight_gradient"};
   return names.at(static_cast<std::size_t>(op));
 }
 

@@ -48,9 +48,10 @@ const std::vector<VariantChoice>& variant_choices() {
              "scores of all pairs, masked, or of tiles of 128 queries with the keys up to their end: fewer products, "
              "more and smaller operations"),
       choice(
-          "rope", &Variant::rope, {"pairs", "planar"},
-          "RoPE's neighbours as a last axis of 2, whose rows are padded to 64 bytes and capped at S*h/2, or as an axis "
-          "above the tokens: rows of whole sequences, the same numbers, the constants transposed"),
+          "rope", &Variant::rope, {"pairs", "planar", "cpu"},
+          "RoPE's neighbours as a last axis of 2, whose rows are padded to 64 bytes and capped at S*h/2; as an axis "
+          "above the tokens: rows of whole sequences, the same numbers; or in fp32 on the CPU between two programs: a "
+          "dispatch more, queries and keys written once more"),
       choice(
           "qkv_backward", &Variant::qkv_backward, {"split", "merged"},
           "the gradients through Wq, Wk and Wv as two programs and a sum on the CPU, or as one product of one program: "

@@ -75,11 +75,12 @@ bool grouped_heads(const DefectSite& site) {
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
-  const Applies attention = both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded), one_piece);
-  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
+  const Applies attention =
+      both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1"}, 3), unpadded), one_piece);
+  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
-                           both(kernels({"sdpaFwd", "sdpaWoFwd"}, 2), grouped_heads),
+                           both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore"}, 2), grouped_heads),
                            [](ane::KernelConfig& c) { c.variant.head_map = ane::HeadMap::cyclic_fwd; }));
   all.push_back(edited("mask_sees_next", "the causal mask lets every query see the next key", attention,
                        masked([](std::int64_t query, std::int64_t key, std::int64_t, double& mask) {

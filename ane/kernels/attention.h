@@ -94,6 +94,9 @@ class CausalTiles {
   mil::Value mask_, zeros_;  // made on first use
 };
 
+/// attn [1, H·h, 1, S] of queries [1, H, S, h], keys [1, G, S, h] and values [1, G·h, 1, S].
+mil::Value attend(Parts& parts, const mil::Value& q, const mil::Value& k, const mil::Value& v);
+
 /// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
 std::vector<mil::Value> attention_forward(Parts& parts);
 

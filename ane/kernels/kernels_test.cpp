@@ -47,7 +47,7 @@ TEST(Registry, HoldsTheKernelsOfAllCutsAndTheGenericMatmul) {
   for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
   EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
                                  "sdpaBwd2", "qBwd", "kvBwd", "qkvBwd", "ffnBwdSiluW13t", "ffnUpGate", "ffnUp",
-                                 "ffnDown", "sdpaWoFwd", "dynMatmul"));
+                                 "ffnDown", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "dynMatmul"));
 }
 
 TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
@@ -108,7 +108,9 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {768, 4352, 6144}},
                                                                          {"ffnUp", {768, 4352, 4096}},
                                                                          {"ffnDown", {2048, 1280, 768}},
-                                                                         {"sdpaWoFwd", {768, 3328, 3840}}}},
+                                                                         {"sdpaWoFwd", {768, 3328, 3840}},
+                                                                         {"sdpaQkv", {768, 2560, 2304}},
+                                                                         {"sdpaCore", {2304, 256, 768}}}},
                                                                        {"Qwen3-0.6B",
                                                                         {{"sdpaFwd", {1024, 4352, 7168}},
                                                                          {"woFwd", {2048, 1280, 1024}},
@@ -125,7 +127,9 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {1024, 6400, 9216}},
                                                                          {"ffnUp", {1024, 6400, 6144}},
                                                                          {"ffnDown", {3072, 1536, 1024}},
-                                                                         {"sdpaWoFwd", {1024, 6400, 7168}}}}};
+                                                                         {"sdpaWoFwd", {1024, 6400, 7168}},
+                                                                         {"sdpaQkv", {1024, 4352, 4096}},
+                                                                         {"sdpaCore", {4096, 256, 2048}}}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [model, kernels] : expected) {
     for (const auto& [name, size] : kernels) {
@@ -158,6 +162,8 @@ TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
       {"ffnUp", {{"xm", "w1_t", "w3_t"}, {"h1", "h3"}}},
       {"ffnDown", {{"g", "x2", "w2_t"}, {"y"}}},
       {"sdpaWoFwd", {{"xn", "wq_t", "wk_t", "wv_t", "wo"}, {"o", "attn", "q_rope", "k_rope", "v"}}},
+      {"sdpaQkv", {{"xn", "wq_t", "wk_t", "wv_t"}, {"q", "k", "v"}}},
+      {"sdpaCore", {{"q_rope", "k_rope", "v"}, {"attn"}}},
       {"dynMatmul", {{"act", "w"}, {"y"}}}};
   for (const auto& [name, names] : expected) {
     const KernelSpec& spec = registry.find(name);
@@ -203,11 +209,12 @@ TEST(Layout, GenericMatmulNeedsItsChannels) {
 
 // 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
 TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
-  const std::map<std::string, double> qwen = {
-      {"sdpaFwd", 2.684},    {"woFwd", 1.074},  {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611},
-      {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074}, {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537},
-      {"qBwd", 1.074},       {"kvBwd", 1.074},  {"qkvBwd", 2.147},   {"ffnBwdSiluW13t", 3.221},
-      {"ffnUpGate", 3.221},  {"ffnUp", 3.221},  {"ffnDown", 1.611},  {"sdpaWoFwd", 3.758}};
+  const std::map<std::string, double> qwen = {{"sdpaFwd", 2.684},   {"woFwd", 1.074},      {"ffnFused", 4.832},
+                                              {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074},
+                                              {"sdpaBwd1", 0.805},  {"sdpaBwd2", 0.537},   {"qBwd", 1.074},
+                                              {"kvBwd", 1.074},     {"qkvBwd", 2.147},     {"ffnBwdSiluW13t", 3.221},
+                                              {"ffnUpGate", 3.221}, {"ffnUp", 3.221},      {"ffnDown", 1.611},
+                                              {"sdpaWoFwd", 3.758}, {"sdpaQkv", 2.147},    {"sdpaCore", 0.537}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);
@@ -397,7 +404,7 @@ TEST(Program, PlanarRopeHasNoNarrowTensorAndNoSliceOfItsLastAxis) {
 // Two tiles of 128 need three of four blocks of every product of queries and keys: GFLOP worked out from the shapes.
 TEST(Program, TilesLeaveOutWhatNoQuerySees) {
   const std::map<std::string, double> qwen = {
-      {"sdpaFwd", 2.550}, {"sdpaWoFwd", 3.624}, {"sdpaBwd1", 0.604}, {"sdpaBwd2", 0.403}};
+      {"sdpaFwd", 2.550}, {"sdpaWoFwd", 3.624}, {"sdpaCore", 0.403}, {"sdpaBwd1", 0.604}, {"sdpaBwd2", 0.403}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);
@@ -428,7 +435,7 @@ TEST(Program, FormsOfAttentionHaveNoErrorOnAnyFamily) {
   for (const char* model : {"Qwen3-0.6B", "Stories110M"}) {
     for (const char* variant : {"qkv=one", "rope=planar", "causal=tiles", "qkv=one;rope=planar;causal=tiles",
                                 "qkv=one;rope=planar;causal=tiles;weights=static;pad=32"}) {
-      for (const char* kernel : {"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}) {
+      for (const char* kernel : {"sdpaFwd", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "sdpaBwd1", "sdpaBwd2"}) {
         const KernelSpec& spec = registry.find(kernel);
         KernelConfig config = config_of(spec, preset(model), parse_variant(variant));
         config.shapes_only = true;

@@ -4,6 +4,13 @@
 
 namespace aneval::ane {
 
+mil::Value attend(Parts& p, const mil::Value& q, const mil::Value& k, const mil::Value& v) {
+  CausalTiles causal(p);
+  const CausalTiles::Tiles probabilities = causal.probabilities(q, p.tile_heads(k, "k"));
+  const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
+  return p.merge_heads(causal.over_keys(probabilities, values, "attn_h"), "attn");
+}
+
 std::vector<mil::Value> attention_forward(Parts& p) {
   Projections projections(p);
   const mil::Value v = projections.product("wv_t", "v");
@@ -11,11 +18,8 @@ std::vector<mil::Value> attention_forward(Parts& p) {
   const Rotated q = rotation.rotate(projections.product("wq_t", "q"), "q");
   const Rotated k = rotation.rotate(projections.product("wk_t", "k"), "k");
 
-  CausalTiles causal(p);
-  const CausalTiles::Tiles probabilities = causal.probabilities(q.heads, p.tile_heads(k.heads, "k"));
-  const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
-  const mil::Value attn = causal.over_keys(probabilities, values, "attn_h");
-  return {p.merge_heads(attn, "attn"), rotation.block(q, "q_rope"), rotation.block(k, "k_rope"), v, projections.xn()};
+  const mil::Value attn = attend(p, q.heads, k.heads, v);
+  return {attn, rotation.block(q, "q_rope"), rotation.block(k, "k_rope"), v, projections.xn()};
 }
 
 KernelSpec sdpa_fwd() {
