@@ -316,14 +316,18 @@ void silu_backward(std::span<const float> dg, std::span<const float> h1, std::sp
   });
 }
 
-void rope_inverse(const ModelShape& shape, std::span<float> x) {
+namespace {
+
+/// Every head of x, turned by its position: back, or forward with sines of the other sign.
+void turn_heads(const ModelShape& shape, std::span<float> x, bool back) {
   const std::int64_t seq = shape.seq, pairs = shape.head_dim / 2, head = shape.head_dim * seq;
   const auto size = static_cast<std::int64_t>(x.size());
-  if (size % head != 0) expect_size(x.size(), (size / head + 1) * head, "rope_inverse: x");
+  if (size % head != 0) expect_size(x.size(), (size / head + 1) * head, "rope: x");
   const bool interleaved = shape.rope_pairing == RopePairing::interleaved;
   for (std::int64_t i = 0; i < pairs; ++i) {
-    const Angles angles(std::pow(shape.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(shape.head_dim)),
-                        seq);
+    Angles angles(std::pow(shape.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(shape.head_dim)), seq);
+    if (!back)
+      for (float& sine : angles.sine) sine = -sine;
     for (std::int64_t base = 0; base < size; base += head) {
       float* first = x.data() + base + (interleaved ? 2 * i : i) * seq;
       float* second = first + (interleaved ? 1 : pairs) * seq;
@@ -331,6 +335,11 @@ void rope_inverse(const ModelShape& shape, std::span<float> x) {
     }
   }
 }
+
+}  // namespace
+
+void rope(const ModelShape& shape, std::span<float> x) { turn_heads(shape, x, false); }
+void rope_inverse(const ModelShape& shape, std::span<float> x) { turn_heads(shape, x, true); }
 
 }  // namespace aneval::ane
 #endif

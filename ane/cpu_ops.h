@@ -1,5 +1,5 @@
 // What a training layer does on the CPU between kernels, in fp32: rmsnorm and its backward, residuals, SiLU and its
-// backward, the inverse rotation of dq and dk, and weight gradients. Activations are [channels, S], row-major.
+// backward, RoPE and its inverse, and weight gradients. Activations are [channels, S], row-major.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,10 @@ void silu_gate(std::span<const float> h1, std::span<const float> h3, std::span<f
 void silu_backward(std::span<const float> dg, std::span<const float> h1, std::span<const float> h3,
                    std::span<float> dh1, std::span<float> dh3, ThreadPool* pool = nullptr);
 
-/// Rotates every head of x [heads·h, S] back by its position, in place: the adjoint of RoPE, angles in fp32
-/// computed from double.
+/// Rotates every head of x [heads·h, S] by its position, in place: RoPE with the model's pairing and base, cosines and
+/// sines in fp32 computed from double.
+void rope(const ModelShape& shape, std::span<float> x);
+/// The same rotation back, which is RoPE's adjoint.
 void rope_inverse(const ModelShape& shape, std::span<float> x);
 
 /// dw [out, in] += dout [out, S] · act [in, S]ᵀ

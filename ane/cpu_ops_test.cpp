@@ -308,6 +308,11 @@ TEST(CpuOps, RopeInverseUndoesTheRotation) {
             x[second] = static_cast<float>(a * std::sin(angle) + b * std::cos(angle));
           }
       EXPECT_NE(x, original);
+      // a·cos ∓ b·sin of numbers below 1: each of two products has two roundings, then one sum, and x was rounded.
+      std::vector<float> turned = original;
+      rope(shape, turned);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_NEAR(static_cast<double>(turned[i]), static_cast<double>(x[i]), 8 * kRoundoff * 2 * std::sqrt(2.0));
       rope_inverse(shape, x);
       // Rotated values are at most 2·√2 in size; rounded once on the way in, and each of two products has two roundings
       // (cosine and product) before one difference.

@@ -54,6 +54,13 @@ void run_reduce_kv(const CpuCall& call) {
   reduce_kv(call.shape, call.head_map, full.data, call.output(0, {call.shape.kv_dim(), full.cols()}));
 }
 
+void run_rope(const CpuCall& call) {
+  const Tensor& x = *call.in.at(0);
+  const auto result = call.output(0, x.shape);
+  std::copy(x.data.begin(), x.data.end(), result.begin());
+  rope(call.shape, result);
+}
+
 void run_rope_inverse(const CpuCall& call) {
   const Tensor& x = *call.in.at(0);
   const auto result = call.output(0, x.shape);
@@ -91,6 +98,7 @@ CpuOps CpuOps::builtin() {
   ops.replace(CpuOp::silu_backward, run_silu_backward);
   ops.replace(CpuOp::tile_kv, run_tile_kv);
   ops.replace(CpuOp::reduce_kv, run_reduce_kv);
+  ops.replace(CpuOp::rope, run_rope);
   ops.replace(CpuOp::rope_inverse, run_rope_inverse);
   ops.replace(CpuOp::unfold_scale, run_unfold_scale);
   ops.replace(CpuOp::weight_gradient, run_weight_gradient);

@@ -44,6 +44,14 @@ Steps::iterator find_step(Steps& steps, std::string_view kernel) {
 
 /// xn to o.
 Steps attention_forward(const Variant& variant) {
+  if (variant.rope == Rope::cpu)
+    return {
+        kernel("sdpaQkv", {{"xn", "xn"}}, {{"q", "q_plain"}, {"k", "k_plain"}, {"v", "v"}}),
+        cpu(CpuOp::rope, {"q_plain"}, {"q_rope"}),
+        cpu(CpuOp::rope, {"k_plain"}, {"k_rope"}),
+        kernel("sdpaCore", {{"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}}, {{"attn", "attn"}}),
+        kernel("woFwd", {{"attn", "attn"}}, {{"o", "o"}}),
+    };
   if (variant.wo == OutputProjection::fused)
     return {kernel("sdpaWoFwd", {{"xn", "xn"}},
                    {{"o", "o"}, {"attn", "attn"}, {"q_rope", "q_rope"}, {"k_rope", "k_rope"}, {"v", "v"}})};
@@ -218,8 +226,8 @@ std::set<std::string, std::less<>> kernels_of_all_plans() {
 
 std::string_view cpu_op_name(CpuOp op) {
   constexpr std::array<std::string_view, kCpuOps> names = {
-      "rmsnorm",       "rmsnorm_backward", "residual",  "add",          "residual_scale", "silu_gate",
-      "silu_backward", "tile_kv",          "reduce_kv", "rope_inverse", "unfold_scale",   "weight_gradient"};
+      "rmsnorm", "rmsnorm_backward", "residual", "add",          "residual_scale", "silu_gate",      "silu_backward",
+      "tile_kv", "reduce_kv",        "rope",     "rope_inverse", "unfold_scale",   "weight_gradient"};
   return names.at(static_cast<std::size_t>(op));
 }
 

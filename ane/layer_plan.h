@@ -28,11 +28,12 @@ enum class CpuOp {
   silu_backward,     // dg, h1, h3 -> dh1, dh3
   tile_kv,           // kv -> full
   reduce_kv,         // full -> kv
+  rope,              // x -> x, rotated by its position
   rope_inverse,      // x -> x, rotated back
   unfold_scale,      // dq -> dq/sqrt(h): the gradient of the unscaled query, for dwq (folded score scale)
   weight_gradient,   // dout, act -> dw accumulated
 };
-inline constexpr std::size_t kCpuOps = 12;
+inline constexpr std::size_t kCpuOps = 13;
 
 /// Where a slot's numbers lie already: a block of the output surface of a kernel that ran before in the same pass.
 struct SurfaceSource {
@@ -79,7 +80,7 @@ std::string_view cpu_op_name(CpuOp op);
 std::string_view cpu_op_phase(CpuOp op);
 
 /// The seed's order of a step, cut into kernels and handed on as the variant says. Forward reads x and the weights and
-/// makes y; backward also reads dy and makes dx and the nine weight gradients.
+/// makes y; backward also reads dy and makes dx and the nine weight gradients. Errors: choices that contradict each other.
 LayerPlan layer_plan(const Variant& variant);
 
 /// Throws std::logic_error naming the first tensor that a step reads before it is made, that is made twice, or that is

@@ -1,6 +1,8 @@
 // The plans of all variants, and that a broken plan is noticed before anything compiles.
 #include "ane/layer_plan.h"
 
+#include "common/error.h"
+
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -60,18 +62,34 @@ TEST(LayerPlan, FusedOutputProjectionStillGivesItsWeightGradientAttn) {
   EXPECT_TRUE(std::ranges::any_of(plan.forward, gives_attn));
 }
 
+TEST(LayerPlan, RopeOnTheCpuCutsAttentionInTwo) {
+  EXPECT_THAT(kernels_of("rope=cpu"), ElementsAre("sdpaQkv", "sdpaCore", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t",
+                                                  "wotBwd", "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
+  EXPECT_EQ(std::ranges::count(cpu_steps_of("rope=cpu"), "rope"), 2);
+  EXPECT_EQ(kernels_of("rope=planar"), kernels_of("default"));
+  try {
+    (void)layer_plan(parse_variant("rope=cpu;wo=fused"));
+    FAIL() << "made a plan of two choices that cut the same kernel";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::bad_input);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("choose wo=separate, or rope=planar"));
+  }
+}
+
 TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
   const auto known = kernels_of_all_plans();
-  EXPECT_EQ(known.size(), 16u);
+  EXPECT_EQ(known.size(), 18u);
   std::vector<Variant> variants = {Variant{}};
   for (const VariantChoice& choice : variant_choices()) {
-    if (choice.kind == ChoiceKind::form && choice.key != "score_scale") continue;  // it changes the plan as well
+    // Some that are no cuts change the plan as well.
+    if (choice.kind == ChoiceKind::form && choice.key != "score_scale" && choice.key != "rope") continue;
     std::vector<Variant> more;
     for (const Variant& variant : variants)
       for (std::size_t value = 0; value < choice.values.size(); ++value) choice.set(more.emplace_back(variant), value);
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 2u * 2 * 2 * 3 * 2);
+  EXPECT_EQ(variants.size(), 2u * 3 * 2 * 2 * 3 * 2);
+  std::erase_if(variants, [](const Variant& v) { return v.rope == Rope::cpu && v.wo == OutputProjection::fused; });
   for (const Variant& variant : variants)
     for (const std::string& kernel : layer_plan(variant).kernels())  // throws for a broken plan
       EXPECT_TRUE(known.contains(kernel)) << kernel << " of " << variant_text(variant);

@@ -42,6 +42,17 @@ const std::vector<VariantChoice>& variant_choices() {
       choice("weights", &Variant::weights, {"dynamic", "static"},
              "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
              "layer, which every update makes anew"),
+      choice("qkv", &Variant::qkv, {"three", "one"},
+             "the projections of sdpaFwd as three products, or as one of the width of all that is cut into queries, "
+             "keys and values: fewer and wider operations"),
+      choice("causal", &Variant::causal, {"mask", "tiles"},
+             "scores of all pairs, masked, or of tiles of 128 queries with the keys up to their end: fewer products, "
+             "more and smaller operations"),
+      choice(
+          "rope", &Variant::rope, {"pairs", "planar", "cpu"},
+          "RoPE's neighbours as a last axis of 2, whose rows are padded to 64 bytes and capped at S*h/2; as an axis "
+          "above the tokens: rows of whole sequences, the same numbers; or in fp32 on the CPU between two programs: a "
+          "dispatch more, queries and keys written once more"),
       choice(
           "product", &Variant::product, {"matmul", "conv"},
           "products with weights as matmul, or as 1x1 convolution: activations need no transposing, the weight of the "

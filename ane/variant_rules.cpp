@@ -13,6 +13,8 @@ const std::vector<VariantRule>& variant_rules() {
       {"weights=static;packing=weights_first",
        [](const Variant& v) { return v.weights == Weights::compiled && v.packing == Packing::weights_first; },
        "packing orders the weight slots of a surface, and weights that are compiled in have none", "leave packing out"},
+      {"rope=cpu;wo=fused", [](const Variant& v) { return v.rope == Rope::cpu && v.wo == OutputProjection::fused; },
+       "sdpaWoFwd goes from xn to o in one program, RoPE with it", "choose wo=separate, or rope=planar"},
       {"weights=static;staging=per_slot",
        [](const Variant& v) { return v.weights == Weights::compiled && v.staging == WeightPasses::per_slot; },
        "weights that are compiled in are not staged", "leave staging out"},

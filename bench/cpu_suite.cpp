@@ -56,6 +56,7 @@ std::vector<Operation> operations(const ModelShape& s, ane::HeadMap map, ThreadP
        {kv},
        [s, map](const auto& in, auto& out) { ane::reduce_kv(s, map, in[0], out[0]); }},
       // In place; a rotation keeps lengths, so that the values never grow.
+      {ane::CpuOp::rope, {}, {q}, [s](const auto&, auto& out) { ane::rope(s, out[0]); }},
       {ane::CpuOp::rope_inverse, {}, {q}, [s](const auto&, auto& out) { ane::rope_inverse(s, out[0]); }},
       {ane::CpuOp::weight_gradient,
        {f, x},
@@ -80,7 +81,8 @@ Subject cpu_subject(const Operation& operation) {
     bytes += 4.0 * static_cast<double>(n);
   }
   // What is read and written back counts twice.
-  const bool updates = operation.op == ane::CpuOp::weight_gradient || operation.op == ane::CpuOp::rope_inverse;
+  const bool updates = operation.op == ane::CpuOp::weight_gradient || operation.op == ane::CpuOp::rope ||
+                       operation.op == ane::CpuOp::rope_inverse;
   if (updates) bytes += 4.0 * static_cast<double>(operation.outputs.front());
   Subject subject;
   subject.run = [in, out, run = operation.run] { run(*in, *out); };

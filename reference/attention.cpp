@@ -53,12 +53,17 @@ void attention_dv(const Heads& heads, const Matrix<T>& probs, const Matrix<T>& d
 }
 
 template <class T>
-void attention_dp(const Heads& heads, const Matrix<T>& da, const Matrix<T>& v, Matrix<T>& dp) {
+void attention_dp(const Heads& heads, Index tile, const Matrix<T>& da, const Matrix<T>& v, Matrix<T>& dp) {
   const Index seq = da.cols();
   dp.resize(heads.count() * seq, seq);
   for (Index j = 0; j < heads.count(); ++j)
     dp.middleRows(j * seq, seq).noalias() =
         head_block(heads, da, j).transpose() * head_block(heads, v, source_of(heads, j));
+  if (tile == 0) return;
+  for (Index row = 0; row < dp.rows(); ++row) {
+    const Index end = (row % seq / tile + 1) * tile;
+    if (end < seq) dp.row(row).tail(seq - end).setZero();
+  }
 }
 
 template <class T>
@@ -83,7 +88,7 @@ void attention_scores_backward(const Heads& heads, double scale, const Matrix<T>
   template void attention_probs(const Heads&, double, const Matrix<T>&, const Matrix<T>&, Matrix<T>&);                \
   template void attention_values(const Heads&, const Matrix<T>&, const Matrix<T>&, Matrix<T>&);                       \
   template void attention_dv(const Heads&, const Matrix<T>&, const Matrix<T>&, Matrix<T>&);                           \
-  template void attention_dp(const Heads&, const Matrix<T>&, const Matrix<T>&, Matrix<T>&);                           \
+  template void attention_dp(const Heads&, Index, const Matrix<T>&, const Matrix<T>&, Matrix<T>&);                    \
   template void attention_scores_backward(const Heads&, double, const Matrix<T>&, const Matrix<T>&, const Matrix<T>&, \
                                           const Matrix<T>&, Matrix<T>&, Matrix<T>&);
 ANEVAL_INSTANTIATE(float)

@@ -23,9 +23,10 @@ void attention_values(const Heads& heads, const Matrix<T>& probs, const Matrix<T
 template <class T>
 void attention_dv(const Heads& heads, const Matrix<T>& probs, const Matrix<T>& da, Matrix<T>& dv_full);
 
-/// The gradient of the probabilities, da·vᵀ, [H·S, S], for all pairs, masked ones too.
+/// The gradient of the probabilities, da·vᵀ, [H·S, S], for all pairs, masked ones too, but for those after the end of
+/// the query's tile (Options::causal_tile).
 template <class T>
-void attention_dp(const Heads& heads, const Matrix<T>& da, const Matrix<T>& v, Matrix<T>& dp);
+void attention_dp(const Heads& heads, Index tile, const Matrix<T>& da, const Matrix<T>& v, Matrix<T>& dp);
 
 /// ds = scale·P∘(dp − rowsum(P∘dp)), dq = ds·k, dk_full = dsᵀ·q (of the keys each query head read), both [Q, S].
 template <class T>

@@ -43,25 +43,55 @@ double scale_of(const ModelShape& shape, const Options& options) {
   return options.folded_scale ? 1.0 : score_scale(shape);
 }
 
-/// attn, q_rope, k_rope and v of xn, and the slots' weights.
+/// q, k and v of xn, not rotated.
 template <class T>
-Matrices<T> attention_forward(const ModelShape& m, const Options& options, Slots<T>& slots) {
+Matrices<T> projections(const ModelShape& m, Slots<T>& slots) {
   const Matrix<T>& xn = slots.first("xn", m.dim);
   const Matrix<T>& wq_t = slots.matrix("wq_t", m.dim, m.q_dim());
   const Matrix<T>& wk_t = slots.matrix("wk_t", m.dim, m.kv_dim());
   const Matrix<T>& wv_t = slots.matrix("wv_t", m.dim, m.kv_dim());
-  const Heads heads = Heads::of(m, options);
-  const Rotation<T> rope(m, slots.seq());
   Matrices<T> out;
-  Matrix<T>&q = out["q_rope"], &k = out["k_rope"], &v = out["v"];
-  q.noalias() = wq_t.transpose() * xn;
-  k.noalias() = wk_t.transpose() * xn;
-  v.noalias() = wv_t.transpose() * xn;
-  rope.apply(q);
-  rope.apply(k);
-  Matrix<T> probs;
+  out["q"].noalias() = wq_t.transpose() * xn;
+  out["k"].noalias() = wk_t.transpose() * xn;
+  out["v"].noalias() = wv_t.transpose() * xn;
+  return out;
+}
+
+/// P·v of rotated queries and keys.
+template <class T>
+Matrix<T> attend(const ModelShape& m, const Options& options, const Matrix<T>& q, const Matrix<T>& k,
+                 const Matrix<T>& v) {
+  const Heads heads = Heads::of(m, options);
+  Matrix<T> probs, attn;
   attention_probs(heads, scale_of(m, options), q, k, probs);
-  attention_values(heads, probs, v, out["attn"]);
+  attention_values(heads, probs, v, attn);
+  return attn;
+}
+
+/// attn, q_rope, k_rope and v of xn, and the slots' weights.
+template <class T>
+Matrices<T> attention_forward(const ModelShape& m, const Options& options, Slots<T>& slots) {
+  Matrices<T> made = projections(m, slots), out;
+  const Rotation<T> rope(m, slots.seq());
+  rope.apply(out["q_rope"] = std::move(made.at("q")));
+  rope.apply(out["k_rope"] = std::move(made.at("k")));
+  out["v"] = std::move(made.at("v"));
+  out["attn"] = attend(m, options, out.at("q_rope"), out.at("k_rope"), out.at("v"));
+  return out;
+}
+
+template <class T>
+Matrices<T> sdpa_qkv(const ModelShape& m, const Options&, const Matrices<T>& in) {
+  Slots<T> slots("sdpaQkv", in);
+  return projections(m, slots);
+}
+
+template <class T>
+Matrices<T> sdpa_core(const ModelShape& m, const Options& options, const Matrices<T>& in) {
+  Slots<T> slots("sdpaCore", in);
+  const Matrix<T>& q = slots.first("q_rope", m.q_dim());
+  Matrices<T> out;
+  out["attn"] = attend(m, options, q, slots.activation("k_rope", m.kv_dim()), slots.activation("v", m.kv_dim()));
   return out;
 }
 
@@ -199,7 +229,7 @@ Matrices<T> sdpa_bwd1(const ModelShape& m, const Options& options, const Matrice
   Matrix<T>& probs = out["probs"];
   attention_probs(heads, scale_of(m, options), q, k, probs);
   attention_dv(heads, probs, da, out["dv_full"]);
-  attention_dp(heads, da, v, out["dp"]);
+  attention_dp(heads, options.causal_tile, da, v, out["dp"]);
   out["q"] = q;
   out["k_tiled"] = k;
   return out;
@@ -285,6 +315,8 @@ KernelTable KernelTable::builtin() {
       {"ffnUp", ffn_up<double>, ffn_up<float>},
       {"ffnDown", ffn_down<double>, ffn_down<float>},
       {"sdpaWoFwd", sdpa_wo_fwd<double>, sdpa_wo_fwd<float>},
+      {"sdpaQkv", sdpa_qkv<double>, sdpa_qkv<float>},
+      {"sdpaCore", sdpa_core<double>, sdpa_core<float>},
       {"dynMatmul", dyn_matmul<double>, dyn_matmul<float>},
   };
   return table;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "common/error.h"
+#include "reference/blocks.h"
 #include "reference/test_support.h"
 
 namespace aneval::reference {
@@ -22,6 +23,10 @@ struct Chain {
     const Matrices<double> tape = layer_forward(shape, options, chain.tensors);
     const Matrices<double> gradients = layer_backward(shape, options, chain.tensors, tape, dy);
     chain.tensors.insert(tape.begin(), tape.end());
+    for (const char* rotated : {"q", "k"}) {
+      Matrix<double>& plain = chain.tensors[std::string(rotated) + "_plain"] = tape.at(rotated);
+      Rotation<double>(shape, plain.cols()).undo(plain);
+    }
     chain.tensors.insert(gradients.begin(), gradients.end());
     for (const char* name : {"wq", "wk", "wv", "wo", "w1", "w2", "w3"})
       chain.tensors[std::string(name) + "_t"] = chain.tensors[name].transpose();
@@ -80,6 +85,10 @@ const std::vector<Wiring>& wirings() {
       {"sdpaWoFwd",
        {{"xn", "xn"}, {"wq_t", "wq_t"}, {"wk_t", "wk_t"}, {"wv_t", "wv_t"}, {"wo", "wo"}},
        {{"o", "o"}, {"attn", "attn"}, {"q_rope", "q"}, {"k_rope", "k"}, {"v", "v"}}},
+      {"sdpaQkv",
+       {{"xn", "xn"}, {"wq_t", "wq_t"}, {"wk_t", "wk_t"}, {"wv_t", "wv_t"}},
+       {{"q", "q_plain"}, {"k", "k_plain"}, {"v", "v"}}},
+      {"sdpaCore", {{"q_rope", "q"}, {"k_rope", "k"}, {"v", "v"}}, {{"attn", "attn"}}},
       {"dynMatmul", {{"act", "xm"}, {"w", "w1_t"}}, {{"y", "h1"}}},
   };
   return all;

@@ -97,7 +97,7 @@ void layer_backward(const ModelShape& shape, const Options& options, const Matri
   da.noalias() = in.wo.transpose() * dxo;
   out["dwo"].noalias() = dxo * attn.transpose();
   attention_dv(heads, probs, da, dv_full);
-  attention_dp(heads, da, v, dp);
+  attention_dp(heads, options.causal_tile, da, v, dp);
   attention_scores_backward(heads, score_scale(shape), probs, dp, q, k, dq_rope, dk_full);
   reduce_heads(heads, shape.kv_heads, dk_full, dk_rope);
   reduce_heads(heads, shape.kv_heads, dv_full, dv);

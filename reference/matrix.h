@@ -23,6 +23,9 @@ struct Options {
   bool cyclic_heads = false;
   /// 1/sqrt(h) is part of the q that kernels see: scores are not scaled again.
   bool folded_scale = false;
+  /// dp of the keys after the end of a query's tile of so many queries is 0 instead of da·vᵀ; 0 for none. probs are 0
+  /// there, so that no gradient depends on it.
+  std::int64_t causal_tile = 0;
 };
 
 }  // namespace aneval::reference

@@ -63,17 +63,19 @@ void fill_integers(Random& random, Tensor& tensor, std::int64_t largest, std::in
 /// The key that query p of head j selects: (j + 3p) mod (p + 1).
 std::int64_t selected_key(std::int64_t head, std::int64_t query) { return (head + 3 * query) % (query + 1); }
 
-/// q and k [H·h, S] such that every query's score with its key exceeds all others by 128²/sqrt(h): keys carry a one-hot
-/// code of 128 in lane t, and only the first h keys carry any. From 18 on the others' probabilities are 0 in fp16
-/// (e^-18 is half of its smallest number), from 746 on, up to h = 482, in double too: then the probabilities are
-/// integers for the shadows, and sums of them lose nothing. 128² stays below the 32768 of the accumulators.
+/// q [H·h, S] and k, of as many heads or of the key/value heads, such that every query's score with its key exceeds all
+/// others by 128²/sqrt(h): keys carry a one-hot code of 128 in lane t, and only the first h keys carry any. From 18 on
+/// the others' probabilities are 0 in fp16 (e^-18 is half of its smallest number), from 746 on, up to h = 482, in
+/// double too: then the probabilities are integers for the shadows, and sums of them lose nothing. 128² stays below the
+/// 32768 of the accumulators.
 void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
   const std::int64_t seq = q.cols(), h = shape.head_dim;
   std::fill(q.data.begin(), q.data.end(), 0.0F);
   std::fill(k.data.begin(), k.data.end(), 0.0F);
-  for (std::int64_t head = 0; head < shape.heads; ++head) {
+  for (std::int64_t head = 0; head < k.rows() / h; ++head)
     for (std::int64_t key = 0; key < std::min(seq, h); ++key)
       k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 128.0F;
+  for (std::int64_t head = 0; head < shape.heads; ++head) {
     for (std::int64_t query = 0; query < seq; ++query) {
       const std::int64_t key = selected_key(head, std::min(query, h - 1));
       q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 128.0F;
@@ -152,14 +154,23 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
       data.activations[slot.name] = std::move(tensor);
   }
   // Kernels that attend; one that is given probabilities does not.
-  const bool queries = data.activations.contains("q") && data.activations.contains("k_tiled");
-  if (queries && !data.activations.contains("probs"))
-    fill_selection(c.shape, data.activations.at("q"), data.activations.at("k_tiled"));
+  if (const AttentionSlots slots = attention_slots(data); slots.q != nullptr && !data.activations.contains("probs"))
+    fill_selection(c.shape, *slots.q, *slots.k);
   if (data.activations.contains("xn") && data.weights.contains("wk")) fill_forward_selection(c, data);
   return data;
 }
 
 }  // namespace
+
+AttentionSlots attention_slots(CaseData& data) {
+  const auto find = [&](const char* slot) {
+    const auto found = data.activations.find(slot);
+    return found == data.activations.end() ? nullptr : &found->second;
+  };
+  if (Tensor* k = find("k_tiled")) return {find("q"), k, find("v_tiled")};
+  if (Tensor* k = find("k_rope")) return {find("q_rope"), k, find("v")};
+  return {};
+}
 
 bool is_gradient(std::string_view slot) { return slot.starts_with("d"); }
 

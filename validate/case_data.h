@@ -12,6 +12,13 @@ struct CaseData {
   NamedTensors activations;  // by slot name, [channels, S]
 };
 
+/// Queries, keys and values on a kernel's surface: q, k_tiled and v_tiled, or q_rope, k_rope and v. Null for what it
+/// has not.
+struct AttentionSlots {
+  Tensor *q = nullptr, *k = nullptr, *v = nullptr;
+};
+AttentionSlots attention_slots(CaseData& data);
+
 /// Slots that begin with d hold gradients.
 bool is_gradient(std::string_view slot);
 

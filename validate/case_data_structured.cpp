@@ -90,14 +90,15 @@ void add_sinks_to_heads(const Case& c, CaseData& data) {
   const double root = std::sqrt(static_cast<double>(c.shape.head_dim));
   // Over h lanes, and divided by sqrt(h), the square of this sums to the score.
   const double share = std::sqrt(sink_score(c.shape.seq, c.amplitude * c.amplitude) / root);
-  Tensor& k = data.activations.at("k_tiled");
+  const AttentionSlots slots = attention_slots(data);
+  Tensor& k = *slots.k;
   for (const std::int64_t sink : sinks) scale_column(k, sink, 0.25);  // little else than the direction
-  set_component(c, data.activations.at("q"),
-                [&](std::int64_t t) { return attends[static_cast<std::size_t>(t)] ? share : 0.0; });
+  set_component(c, *slots.q, [&](std::int64_t t) { return attends[static_cast<std::size_t>(t)] ? share : 0.0; });
   set_component(c, k, [&](std::int64_t t) { return std::binary_search(sinks.begin(), sinks.end(), t) ? share : 0.0; });
-  for (const char* slot : {"v_tiled", "dp"})
-    if (const auto found = data.activations.find(slot); found != data.activations.end())
-      for (const std::int64_t sink : sinks) scale_column(found->second, sink, kSmallValue);
+  const auto dp = data.activations.find("dp");
+  for (Tensor* values : {slots.v, dp == data.activations.end() ? nullptr : &dp->second})
+    if (values != nullptr)
+      for (const std::int64_t sink : sinks) scale_column(*values, sink, kSmallValue);
 }
 
 /// The lanes of the pairs that RoPE turns by less than half a radian over the sequence, the slowest pair at least:
@@ -151,7 +152,7 @@ void add_sinks_to_forward(const Case& c, CaseData& data) {
 }
 
 void add_sinks(const Case& c, CaseData& data) {
-  if (data.activations.contains("k_tiled")) {
+  if (attention_slots(data).k != nullptr) {
     add_sinks_to_heads(c, data);
   } else if (data.activations.contains("xn") && data.weights.contains("wk")) {
     add_sinks_to_forward(c, data);
@@ -247,10 +248,11 @@ void add_structure(const Case& c, CaseData& data) {
   if (c.data == DataKind::sinks) add_sinks(c, data);
   if (c.data == DataKind::means) add_means(c, data);
   if (c.data == DataKind::repeats) add_repeats(c, data);
-  if (!data.activations.contains("k_tiled")) return;
+  const AttentionSlots slots = attention_slots(data);
+  if (slots.q == nullptr) return;
   // As it lies on the surface: with the scale in it, where the variant folds it.
   if (c.variant.score_scale == ane::ScoreScale::folded)
-    for (float& value : data.activations.at("q").data)
+    for (float& value : slots.q->data)
       value = static_cast<float>(static_cast<double>(value) / std::sqrt(static_cast<double>(c.shape.head_dim)));
   if (data.activations.contains(kProbabilities)) attend(c, data);
 }

@@ -148,17 +148,18 @@ std::vector<CpuReference> reduce_kv(const Call& call) {
   return {kv};
 }
 
-/// a·cos + b·sin: cos and sin rounded to fp32, a product, an addition. The angle itself, position·base^(−2i/h) in
+/// a·cos ± b·sin: cos and sin rounded to fp32, a product, an addition. The angle itself, position·base^(−2i/h) in
 /// double, is off by libm's unit in the last place and two roundings, on either side: 2^-50 of it. Where it is put
 /// together from those of the position's binary digits, each costs a product of unit complex numbers: less than 2^-51
 /// with the roundings of its cosine and sine.
-std::vector<CpuReference> rope_inverse(const Call& call) {
+std::vector<CpuReference> rotation(const Call& call, bool back) {
   const Index seq = call.x().cols(), pairs = call.shape.head_dim / 2;
   const double digits = std::ceil(std::log2(static_cast<double>(seq)));
   const bool interleaved = call.shape.rope_pairing == RopePairing::interleaved;
   CpuReference y;
   y.value = call.x();
-  reference::Rotation<double>(call.shape, seq).undo(y.value);
+  const reference::Rotation<double> rope(call.shape, seq);
+  back ? rope.undo(y.value) : rope.apply(y.value);
   y.bound.resize(y.value.rows(), seq);
   for (Index i = 0; i < pairs; ++i) {
     const double frequency =
@@ -212,8 +213,10 @@ std::vector<CpuReference> cpu_reference(ane::CpuOp op, const ModelShape& shape, 
       return tile_kv(call);
     case ane::CpuOp::reduce_kv:
       return reduce_kv(call);
+    case ane::CpuOp::rope:
+      return rotation(call, false);
     case ane::CpuOp::rope_inverse:
-      return rope_inverse(call);
+      return rotation(call, true);
     case ane::CpuOp::unfold_scale:
       return scale(call, 1 / std::sqrt(static_cast<double>(shape.head_dim)));
     case ane::CpuOp::weight_gradient:

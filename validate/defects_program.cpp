@@ -64,6 +64,10 @@ std::function<void(const DefectSite&, ProgramEdit&)> masked(
 
 /// Padded masks and rotation tables have other places.
 bool unpadded(const DefectSite& site) { return site.config.variant.pad == ane::Pad::none; }
+/// Masks and products of one piece: tiles have several.
+bool one_piece(const DefectSite& site) { return site.config.variant.causal == ane::Causal::mask; }
+/// What looks at RoPE's tables lane by lane, or at its operands.
+bool tokens_first(const DefectSite& site) { return site.config.variant.rope != ane::Rope::planar; }
 bool grouped_heads(const DefectSite& site) {
   return site.config.shape.ratio() > 1 && site.config.shape.kv_heads > 1 &&
          site.config.variant.head_map == ane::HeadMap::grouped;
@@ -75,11 +79,12 @@ bool uses_sum(const DefectSite& site) {
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
-  const Applies attention = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded);
-  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
+  const Applies attention =
+      both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1"}, 3), unpadded), one_piece);
+  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
-                           both(kernels({"sdpaFwd", "sdpaWoFwd"}, 2), grouped_heads),
+                           both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore"}, 2), grouped_heads),
                            [](ane::KernelConfig& c) { c.variant.head_map = ane::HeadMap::cyclic_fwd; }));
   all.push_back(edited("mask_sees_next", "the causal mask lets every query see the next key", attention,
                        masked([](std::int64_t query, std::int64_t key, std::int64_t, double& mask) {
@@ -109,14 +114,15 @@ std::vector<Defect> attention_defects() {
       edited("softmax_over_queries", "softmax runs along the queries", attention,
              [](const DefectSite&, ProgramEdit& edit) { edit.set_constant_argument("probabilities", "axis", {-2}); }));
   all.push_back(edited("product_not_transposed", "dV = P·dO and dK = dS·Q instead of the transposes",
-                       kernels({"sdpaBwd1", "sdpaBwd2"}, 2), [](const DefectSite& site, ProgramEdit& edit) {
+                       both(kernels({"sdpaBwd1", "sdpaBwd2"}, 2), one_piece),
+                       [](const DefectSite& site, ProgramEdit& edit) {
                          // With flags the product itself is the transpose: xᵀ·P where xᵀ·Pᵀ is wrong.
                          const bool flags = site.config.variant.transposes == ane::Transposes::flags;
                          edit.set_constant_argument(site.kernel() == "sdpaBwd1" ? "dv_h" : "dk_h",
                                                     flags ? "transpose_y" : "transpose_x", {flags ? 1.0 : 0.0});
                        }));
   all.push_back(edited("row_sum_over_queries", "the row sum of P·dP runs along the queries",
-                       both(kernels({"sdpaBwd2"}, 2),
+                       both(both(kernels({"sdpaBwd2"}, 2), one_piece),
                             [](const DefectSite& site) { return site.config.variant.row_sum == ane::RowSum::reduce; }),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument("row_sum", "axes", {-2});
@@ -140,22 +146,24 @@ std::vector<Defect> rotation_defects() {
       }));
   all.push_back(configured("rope_base", "RoPE has the base of another model, 500000", rotates,
                            [](ane::KernelConfig& c) { c.shape.rope_base = 500000; }));
-  all.push_back(
-      edited("rope_late", "RoPE's positions begin with 1", rotates, [](const DefectSite& site, ProgramEdit& edit) {
-        // Angles are position · base^(−2i/h): one more of position 1, by the addition theorems.
-        const auto h = static_cast<std::size_t>(site.config.shape.head_dim);
-        std::vector<double> cos, sin;
-        edit.change_weights("rope_cos", [&](std::span<double> x) { cos.assign(x.begin(), x.end()); });
-        edit.change_weights("rope_sin", [&](std::span<double> x) { sin.assign(x.begin(), x.end()); });
-        edit.change_weights("rope_cos", [&](std::span<double> x) {
-          for (std::size_t i = 0; i < x.size(); ++i) x[i] = cos[i] * cos[h + i % h] - sin[i] * sin[h + i % h];
-        });
-        edit.change_weights("rope_sin", [&](std::span<double> x) {
-          for (std::size_t i = 0; i < x.size(); ++i) x[i] = sin[i] * cos[h + i % h] + cos[i] * sin[h + i % h];
-        });
-      }));
-  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE", rotates,
-                       [](const DefectSite&, ProgramEdit& edit) {
+  all.push_back(edited("rope_late", "RoPE's positions begin with 1", both(rotates, tokens_first),
+                       [](const DefectSite& site, ProgramEdit& edit) {
+                         // Angles are position · base^(−2i/h): one more of position 1, by the addition theorems.
+                         const auto h = static_cast<std::size_t>(site.config.shape.head_dim);
+                         std::vector<double> cos, sin;
+                         edit.change_weights("rope_cos", [&](std::span<double> x) { cos.assign(x.begin(), x.end()); });
+                         edit.change_weights("rope_sin", [&](std::span<double> x) { sin.assign(x.begin(), x.end()); });
+                         edit.change_weights("rope_cos", [&](std::span<double> x) {
+                           for (std::size_t i = 0; i < x.size(); ++i)
+                             x[i] = cos[i] * cos[h + i % h] - sin[i] * sin[h + i % h];
+                         });
+                         edit.change_weights("rope_sin", [&](std::span<double> x) {
+                           for (std::size_t i = 0; i < x.size(); ++i)
+                             x[i] = sin[i] * cos[h + i % h] + cos[i] * sin[h + i % h];
+                         });
+                       }));
+  all.push_back(edited("keys_not_rotated", "attention takes the keys before RoPE",
+                       both(both(rotates, tokens_first), one_piece), [](const DefectSite&, ProgramEdit& edit) {
                          edit.replace_uses("k_roped", "k_h", [](const mil::Operation& operation) {
                            return operation.result.starts_with("k_head") || operation.result == "k_tiled" ||
                                   operation.result == "scores";

@@ -7,6 +7,7 @@
 
 #include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/evaluator.h"
+#include "ane/kernels/attention.h"
 #include "ane/mil/text.h"
 #include "ane/staging.h"
 #include "common/error.h"
@@ -181,6 +182,7 @@ reference::Options reference_options(const ane::Variant& variant) {
   reference::Options options;
   options.cyclic_heads = variant.head_map == ane::HeadMap::cyclic;
   options.folded_scale = variant.score_scale == ane::ScoreScale::folded;
+  options.causal_tile = variant.causal == ane::Causal::tiles ? ane::kCausalTile : 0;
   return options;
 }
 

@@ -63,6 +63,12 @@ Matrix plan_tensor(const std::string& tensor, const ModelShape& shape, const ane
           kv.middleRows(heads.source[static_cast<std::size_t>(j)] * heads.dim, heads.dim);
     return full;
   };
+  const auto unrotated = [&](Matrix rotated) {
+    reference::Rotation<double>(shape, rotated.cols()).undo(rotated);
+    return rotated;
+  };
+  if (tensor == "q_plain") return unrotated(folded ? Matrix(layer.at("q") / root) : layer.at("q"));
+  if (tensor == "k_plain") return unrotated(layer.at("k"));
   if (tensor == "q_rope") return folded ? Matrix(layer.at("q") / root) : layer.at("q");
   if (tensor == "k_rope") return layer.at("k");
   if (tensor == "k_tiled") return tiled(layer.at("k"));

@@ -40,7 +40,8 @@ TEST(CpuSteps, HoldTheirBoundsAtEveryEdgeShapeUnderEveryVariant) {
   const auto device = make_device();
   std::set<std::string> steps;
   for (const ModelShape& shape : edge_shapes()) {
-    for (const char* variant : {"default", "score_scale=folded", "pad=32", "head_map=cyclic", "ffn=cpu_gate"}) {
+    for (const char* variant :
+         {"default", "score_scale=folded", "pad=32", "head_map=cyclic", "ffn=cpu_gate", "rope=cpu"}) {
       const Case c = layer_case(shape, variant);
       const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));
       EXPECT_NE(result.status, Status::wrong_result) << shape.name << ' ' << variant << ": " << result.reason;
@@ -95,6 +96,7 @@ TEST(CpuSteps, HoldTheirBoundsAtTheWidthsOfQwen3) {
     ratio(ane::CpuOp::silu_backward, {h, h, h}, 2);
     EXPECT_EQ(ratio(ane::CpuOp::tile_kv, {kv}), 0);
     EXPECT_GT(ratio(ane::CpuOp::reduce_kv, {q}), 0.9);
+    EXPECT_GT(ratio(ane::CpuOp::rope, {q}), 0.3);
     EXPECT_GT(ratio(ane::CpuOp::rope_inverse, {q}), 0.3);
     ratio(ane::CpuOp::unfold_scale, {q});
     ratio(ane::CpuOp::weight_gradient, {x, kv});
@@ -207,6 +209,11 @@ TEST(CpuDefects, OneElementAThousandthOffAndOneNan) {
 }
 
 TEST(CpuDefects, OtherRotationAndOtherHeads) {
+  expect_found(check_with(
+                   ane::CpuOp::rope,
+                   [](const ane::CpuCall& call) { run_builtin(ane::CpuOp::rope_inverse, call); },  // the other way
+                   edge_shapes().front(), "rope=cpu"),
+               "rope (q_rope)");
   expect_found(check_with(ane::CpuOp::rope_inverse,
                           [](const ane::CpuCall& call) {
                             run_builtin(ane::CpuOp::rope_inverse, call);
@@ -234,8 +241,9 @@ TEST(CpuSteps, AreNotAccusedOfWhatTheyWereGiven) {
 
 TEST(Chain, HasEveryTensorOfThePlanInItsOrder) {
   const auto device = make_device();
-  for (const char* variant : {"default", "score_scale=folded", "head_map=cyclic;pad=32", "qkv_backward=merged",
-                              "silu_backward=kernel", "ffn=split", "ffn=cpu_gate", "wo=fused"}) {
+  for (const char* variant :
+       {"default", "score_scale=folded", "head_map=cyclic;pad=32", "qkv_backward=merged", "silu_backward=kernel",
+        "ffn=split", "ffn=cpu_gate", "wo=fused", "rope=cpu", "rope=cpu;score_scale=folded", "causal=tiles"}) {
     const Case c = layer_case(edge_shapes().front(), variant);
     const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));
     std::vector<std::string> made, errors;

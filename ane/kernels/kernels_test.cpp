@@ -8,6 +8,7 @@
 #include "ane/compiled_kernel.h"
 #include "ane/half.h"
 #include "ane/kernels/kernel.h"
+#include "ane/kernels/sequence_limits.h"
 #include "ane/mil/checker.h"
 #include "ane/mil/ops.h"
 #include "ane/mil/text.h"
@@ -48,7 +49,7 @@ TEST(Registry, HoldsTheKernelsOfAllCutsAndTheGenericMatmul) {
   for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
   EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
                                  "sdpaBwd2", "qBwd", "kvBwd", "qkvBwd", "ffnBwdSiluW13t", "ffnUpGate", "ffnUp",
-                                 "ffnDown", "sdpaWoFwd", "dynMatmul"));
+                                 "ffnDown", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "dynMatmul"));
 }
 
 TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
@@ -109,7 +110,9 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {768, 4352, 6144}},
                                                                          {"ffnUp", {768, 4352, 4096}},
                                                                          {"ffnDown", {2048, 1280, 768}},
-                                                                         {"sdpaWoFwd", {768, 3328, 3840}}}},
+                                                                         {"sdpaWoFwd", {768, 3328, 3840}},
+                                                                         {"sdpaQkv", {768, 2560, 2304}},
+                                                                         {"sdpaCore", {2304, 256, 768}}}},
                                                                        {"Qwen3-0.6B",
                                                                         {{"sdpaFwd", {1024, 4352, 7168}},
                                                                          {"woFwd", {2048, 1280, 1024}},
@@ -126,7 +129,9 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {1024, 6400, 9216}},
                                                                          {"ffnUp", {1024, 6400, 6144}},
                                                                          {"ffnDown", {3072, 1536, 1024}},
-                                                                         {"sdpaWoFwd", {1024, 6400, 7168}}}}};
+                                                                         {"sdpaWoFwd", {1024, 6400, 7168}},
+                                                                         {"sdpaQkv", {1024, 4352, 4096}},
+                                                                         {"sdpaCore", {4096, 256, 2048}}}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [model, kernels] : expected) {
     for (const auto& [name, size] : kernels) {
@@ -159,6 +164,8 @@ TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
       {"ffnUp", {{"xm", "w1_t", "w3_t"}, {"h1", "h3"}}},
       {"ffnDown", {{"g", "x2", "w2_t"}, {"y"}}},
       {"sdpaWoFwd", {{"xn", "wq_t", "wk_t", "wv_t", "wo"}, {"o", "attn", "q_rope", "k_rope", "v"}}},
+      {"sdpaQkv", {{"xn", "wq_t", "wk_t", "wv_t"}, {"q", "k", "v"}}},
+      {"sdpaCore", {{"q_rope", "k_rope", "v"}, {"attn"}}},
       {"dynMatmul", {{"act", "w"}, {"y"}}}};
   for (const auto& [name, names] : expected) {
     const KernelSpec& spec = registry.find(name);
@@ -204,11 +211,12 @@ TEST(Layout, GenericMatmulNeedsItsChannels) {
 
 // 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
 TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
-  const std::map<std::string, double> qwen = {
-      {"sdpaFwd", 2.684},    {"woFwd", 1.074},  {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611},
-      {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074}, {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537},
-      {"qBwd", 1.074},       {"kvBwd", 1.074},  {"qkvBwd", 2.147},   {"ffnBwdSiluW13t", 3.221},
-      {"ffnUpGate", 3.221},  {"ffnUp", 3.221},  {"ffnDown", 1.611},  {"sdpaWoFwd", 3.758}};
+  const std::map<std::string, double> qwen = {{"sdpaFwd", 2.684},   {"woFwd", 1.074},      {"ffnFused", 4.832},
+                                              {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074},
+                                              {"sdpaBwd1", 0.805},  {"sdpaBwd2", 0.537},   {"qBwd", 1.074},
+                                              {"kvBwd", 1.074},     {"qkvBwd", 2.147},     {"ffnBwdSiluW13t", 3.221},
+                                              {"ffnUpGate", 3.221}, {"ffnUp", 3.221},      {"ffnDown", 1.611},
+                                              {"sdpaWoFwd", 3.758}, {"sdpaQkv", 2.147},    {"sdpaCore", 0.537}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);
@@ -294,7 +302,8 @@ TEST(Program, PaddingMakesEveryWidthAndContractionAMultipleOf32) {
 // nothing else about the program changes.
 TEST(Program, StaticWeightsHoldWhatTheSurfaceWould) {
   const KernelRegistry registry = KernelRegistry::builtin();
-  for (const char* text : {"default", "pad=32", "score_scale=folded", "packing=weights_first", "transposes=flags"}) {
+  for (const char* text :
+       {"default", "pad=32", "score_scale=folded", "packing=weights_first", "transposes=flags", "qkv=one"}) {
     for (const KernelSpec& spec : registry.all()) {
       const Variant dynamic = parse_variant(text);
       Variant compiled = dynamic;
@@ -419,6 +428,107 @@ TEST(Program, StaticWeightsThatAreMissingOrTooLargeAreNamed) {
   EXPECT_THAT(error_with(&weights), HasSubstr("constant 'wo_t': inf does not fit into fp16"));
   weights.erase("wo");
   EXPECT_THAT(error_with(&weights), HasSubstr("weight 'wo': missing"));
+}
+
+std::int64_t count_op(const mil::BuiltProgram& program, std::string_view op) {
+  return std::ranges::count(program.graph.main().operations, op, &mil::Operation::op);
+}
+
+// One product of the width of all three, the same multiplications, and no slice inside the last axis but the weights'.
+TEST(Program, OneProductMakesQueriesKeysAndValues) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const char* others : {"default", "packing=weights_first", "pad=32"}) {
+    for (const char* kernel : {"sdpaFwd", "sdpaWoFwd"}) {
+      const KernelSpec& spec = registry.find(kernel);
+      const KernelConfig three = config_of(spec, small_shape(RopePairing::half), parse_variant(others));
+      KernelConfig one = three;
+      one.variant.qkv = QkvProducts::one;
+      const mil::BuiltProgram a = spec.program(three, spec.layout(three)), b = spec.program(one, spec.layout(one));
+      EXPECT_EQ(count_op(a, "matmul") - count_op(b, "matmul"), 2) << kernel << ' ' << others;
+      EXPECT_EQ(mil::matmul_flops(a.graph.main()), mil::matmul_flops(b.graph.main()));
+      const Axes axes = Axes::of(one.shape, one.variant);
+      EXPECT_EQ(b.graph.main().find("qkv")->type.shape,
+                (mil::Shape{1, axes.q.padded_size() + 2 * axes.kv.padded_size(), 1, axes.seq.padded_size()}));
+    }
+  }
+}
+
+// The least last axis of what a program computes: of a row's 32 numbers, the others would be padding.
+std::int64_t least_width(const mil::BuiltProgram& program) {
+  std::int64_t least = INT64_MAX;
+  for (const mil::Operation& operation : program.graph.main().operations)
+    if (operation.op != "const") least = std::min(least, operation.type.shape.back());
+  return least;
+}
+
+TEST(Program, PlanarRopeHasNoNarrowTensorAndNoSliceOfItsLastAxis) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
+    for (const char* kernel : {"sdpaFwd", "sdpaWoFwd"}) {
+      const KernelSpec& spec = registry.find(kernel);
+      ModelShape shape = preset("Qwen3-0.6B");
+      shape.rope_pairing = pairing;
+      KernelConfig config = config_of(spec, shape);
+      const PackedLayout layout = spec.layout(config);
+      const mil::BuiltProgram pairs = spec.program(config, layout);
+      config.variant.rope = Rope::planar;
+      const mil::BuiltProgram planar = spec.program(config, layout);
+      EXPECT_EQ(least_width(pairs), pairing == RopePairing::half ? 64 : 1) << kernel;
+      EXPECT_EQ(least_width(planar), 128) << kernel;
+      EXPECT_EQ(mil::matmul_flops(pairs.graph.main()), mil::matmul_flops(planar.graph.main()));
+      EXPECT_LT(count_op(planar, "transpose"), count_op(pairs, "transpose")) << kernel;
+      EXPECT_EQ(planar.graph.main().find("rope_cos")->type.shape, (mil::Shape{1, 1, 128, 256}));
+    }
+  }
+}
+
+// Two tiles of 128 need three of four blocks of every product of queries and keys: GFLOP worked out from the shapes.
+TEST(Program, TilesLeaveOutWhatNoQuerySees) {
+  const std::map<std::string, double> qwen = {
+      {"sdpaFwd", 2.550}, {"sdpaWoFwd", 3.624}, {"sdpaCore", 0.403}, {"sdpaBwd1", 0.604}, {"sdpaBwd2", 0.403}};
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const auto& [name, gflop] : qwen) {
+    const KernelSpec& spec = registry.find(name);
+    KernelConfig config = config_of(spec, preset("Qwen3-0.6B"), parse_variant("causal=tiles"));
+    const mil::BuiltProgram tiles = spec.program(config, spec.layout(config));
+    EXPECT_NEAR(mil::matmul_flops(tiles.graph.main()) / 1e9, gflop, 0.0005) << name;
+    if (name != "sdpaBwd2") {
+      EXPECT_EQ(count_op(tiles, "softmax"), 2) << name;
+      EXPECT_EQ(tiles.graph.main().find("causal_mask")->type.shape, (mil::Shape{1, 1, 128, 128})) << name;
+      EXPECT_EQ(tiles.graph.main().find("causal_mask_1"), nullptr) << name;  // both have the same one
+    }
+    // A tile and a rest, whose mask is its own.
+    config.shape.seq = 300;
+    const mil::BuiltProgram rest = spec.program(config, spec.layout(config));
+    if (name != "sdpaBwd2") {
+      EXPECT_EQ(rest.graph.main().find("causal_mask_1")->type.shape, (mil::Shape{1, 1, 44, 44}));
+    }
+    // One tile is the default.
+    config.shape.seq = 128;
+    const std::string one = spec.program(config, spec.layout(config)).text;
+    config.variant.causal = Causal::mask;
+    EXPECT_EQ(spec.program(config, spec.layout(config)).text, one) << name;
+  }
+}
+
+TEST(Program, FormsOfAttentionHaveNoErrorOnAnyFamily) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  for (const char* model : {"Qwen3-0.6B", "Stories110M"}) {
+    for (const char* variant : {"qkv=one", "rope=planar", "causal=tiles", "qkv=one;rope=planar;causal=tiles",
+                                "qkv=one;rope=planar;causal=tiles;weights=static;pad=32"}) {
+      for (const char* kernel : {"sdpaFwd", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "sdpaBwd1", "sdpaBwd2"}) {
+        const KernelSpec& spec = registry.find(kernel);
+        KernelConfig config = config_of(spec, preset(model), parse_variant(variant));
+        config.shapes_only = true;
+        const mil::Program program = spec.program(config, spec.layout(config)).graph;
+        for (const mil::Family& family : mil::families())
+          for (const mil::Finding& finding :
+               mil::check_family(in_dialect_of(family, program), family, mil::RuleScope::all))
+            EXPECT_NE(finding.severity, mil::Severity::error)
+                << variant << ' ' << kernel << ' ' << family.name << ": " << finding.text;
+      }
+    }
+  }
 }
 
 TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {

@@ -12,44 +12,6 @@ namespace aneval::ane {
 using mil::Shape;
 using mil::Value;
 
-namespace {
-
-/// Angle tables [S, h] of RoPE, exact in double: what cos and sin blobs are rounded from.
-struct RopeTables {
-  std::vector<double> cos, sin;
-};
-
-RopeTables rope_tables(const ModelShape& shape, const Axes& axes) {
-  const std::int64_t h = shape.head_dim, padded = axes.head_dim, seq = axes.seq.padded_size();
-  RopeTables tables{std::vector<double>(static_cast<std::size_t>(seq * padded), 1.0),
-                    std::vector<double>(static_cast<std::size_t>(seq * padded), 0.0)};
-  for (std::int64_t position = 0; position < seq; ++position) {
-    for (std::int64_t lane = 0; lane < h; ++lane) {
-      const bool half = shape.rope_pairing == RopePairing::half;
-      const std::int64_t pair = half ? lane % (h / 2) : lane / 2;
-      // With half pairing a padded head keeps its two halves padded/2 apart (Axes::of).
-      const std::int64_t at = half ? (lane / (h / 2)) * (padded / 2) + pair : lane;
-      const double angle = static_cast<double>(position) *
-                           std::pow(shape.rope_base, -2.0 * static_cast<double>(pair) / static_cast<double>(h));
-      tables.cos[static_cast<std::size_t>(position * padded + at)] = std::cos(angle);
-      tables.sin[static_cast<std::size_t>(position * padded + at)] = std::sin(angle);
-    }
-  }
-  return tables;
-}
-
-/// 0 where a query may see a key, else the largest negative fp16: not -inf, which the engine decodes as a number.
-std::vector<double> causal_mask(const Axis& seq) {
-  const std::int64_t size = seq.padded_size();
-  std::vector<double> mask(static_cast<std::size_t>(size * size), -kHalfMax);
-  for (std::int64_t query = 0; query < size; ++query)
-    for (std::int64_t key = 0; key <= query && key < seq.size(); ++key)
-      mask[static_cast<std::size_t>(query * size + key)] = 0;
-  return mask;
-}
-
-}  // namespace
-
 Parts::Parts(const KernelConfig& config, const PackedLayout& layout)
     : config_(config), layout_(layout), axes_(Axes::of(config.shape, config.variant)) {
   input_ = builder_.input("x", {1, layout.input_channels(), 1, layout.input_width()});
@@ -82,12 +44,14 @@ Value Parts::slot(std::string_view name) {
                         {1, slot.channels.padded_size(), 1, slot.width.padded_size()}, name);
 }
 
+Value Parts::joined(const std::vector<std::string_view>& slots, std::int64_t axis, std::string_view name) {
+  std::vector<Value> parts;
+  for (const std::string_view one : slots) parts.push_back(slot(one));
+  return builder_.concat(parts, axis, false, name);
+}
+
 Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view name) {
-  if (compiled_slot(slots.front()) != nullptr) {
-    std::vector<Value> weights;
-    for (const std::string_view weight : slots) weights.push_back(slot(weight));
-    return builder_.concat(weights, 1, false, name);
-  }
+  if (compiled_slot(slots.front()) != nullptr) return joined(slots, 1, name);
   const Slot& top = layout_.slot(slots.front());
   std::int64_t height = 0;
   for (const std::string_view one : slots) {
@@ -100,7 +64,20 @@ Value Parts::stack(const std::vector<std::string_view>& slots, std::string_view 
                         name);
 }
 
-/// The last two axes exchanged, by an operation.
+Value Parts::beside(const std::vector<std::string_view>& slots, std::string_view name) {
+  if (compiled_slot(slots.front()) != nullptr) return joined(slots, 3, name);
+  const Slot& left = layout_.slot(slots.front());
+  std::int64_t width = 0;
+  for (const std::string_view one : slots) {
+    const Slot& next = layout_.slot(one);
+    if (next.channel_offset != left.channel_offset || next.width_offset != left.width_offset + width)
+      throw std::logic_error("slot '" + next.name + "' does not lie beside the one before it");
+    width += next.width.padded_size();
+  }
+  return builder_.slice(input_, {0, left.channel_offset, 0, left.width_offset},
+                        {1, left.channels.padded_size(), 1, width}, name);
+}
+
 Value Parts::turned(const Value& x, std::string_view name) { return builder_.transpose(x, {0, 1, 3, 2}, name); }
 
 Value Parts::split_heads(const Value& x, std::string_view name) {
@@ -134,43 +111,6 @@ Value Parts::split_rows(const Value& x, std::string_view name) {
   return builder_.reshape(x, {1, x.type.shape[1] / tokens, tokens, tokens}, std::string(name) + "_h");
 }
 
-Value Parts::rope(const Value& x, std::string_view name) {
-  if (!by_flags()) return rotated(x, name);
-  // The lanes of a pair must lie along the last axis, or beside each other on it.
-  const std::string base(name);
-  return turned(rotated(turned(x, base + "_tokens"), base + "_tokens"), base + "_roped");
-}
-
-/// RoPE on [1, heads, S, h].
-Value Parts::rotated(const Value& x, std::string_view name) {
-  const std::int64_t heads = x.type.shape[1], tokens = x.type.shape[2], h = x.type.shape[3];
-  const std::string base(name);
-  if (cos_.id.empty()) {
-    RopeTables tables;
-    if (!config_.shapes_only) tables = rope_tables(config_.shape, axes_);
-    cos_ = weights("rope_cos", {1, 1, tokens, h}, [&] { return std::move(tables.cos); });
-    sin_ = weights("rope_sin", {1, 1, tokens, h}, [&] { return std::move(tables.sin); });
-  }
-  const Value minus_one = builder_.scalar(-1, "minus_one");
-  // rotated = (-second, first) of every pair, so that rope(x) = x·cos + rotated·sin.
-  Value rotated;
-  if (config_.shape.rope_pairing == RopePairing::interleaved) {
-    const std::int64_t pairs = tokens * h / 2;
-    const Value paired = builder_.reshape(x, {1, heads, pairs, 2}, base + "_pairs");
-    const Value first = builder_.slice(paired, {0, 0, 0, 0}, {1, heads, pairs, 1}, base + "_even");
-    const Value second = builder_.slice(paired, {0, 0, 0, 1}, {1, heads, pairs, 1}, base + "_odd");
-    const Value turned =
-        builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_turned");
-    rotated = builder_.reshape(turned, x.type.shape, base + "_rot");
-  } else {
-    const Value first = builder_.slice(x, {0, 0, 0, 0}, {1, heads, tokens, h / 2}, base + "_first");
-    const Value second = builder_.slice(x, {0, 0, 0, h / 2}, {1, heads, tokens, h / 2}, base + "_second");
-    rotated = builder_.concat({builder_.mul(second, minus_one, base + "_neg"), first}, 3, false, base + "_rot");
-  }
-  return builder_.add(builder_.mul(x, cos_, base + "_cos"), builder_.mul(rotated, sin_, base + "_sin"),
-                      base + "_roped");
-}
-
 Value Parts::tile_heads(const Value& x, std::string_view name) {
   const std::int64_t ratio = config_.shape.ratio();
   if (ratio == 1) return x;
@@ -193,13 +133,6 @@ Value Parts::scaled(const Value& x, std::string_view name) {
   if (config_.variant.score_scale == ScoreScale::folded) return x;
   const double factor = 1.0 / std::sqrt(static_cast<double>(config_.shape.head_dim));
   return builder_.mul(x, builder_.scalar(factor, "score_scale"), name);
-}
-
-Value Parts::attention(const Value& q, const Value& k) {
-  const Value scores = scaled(lane_products(q, k, "scores"), "scores_scaled");
-  const std::int64_t seq = axes_.seq.padded_size();
-  const Value mask = weights("causal_mask", {1, 1, seq, seq}, [&] { return causal_mask(axes_.seq); });
-  return builder_.softmax(builder_.add(scores, mask, "scores_masked"), -1, "probabilities");
 }
 
 Value Parts::scores_backward(const Value& probs, const Value& dp) {

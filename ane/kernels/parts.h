@@ -1,5 +1,5 @@
-// The pieces that kernels' programs are made of: slots cut out of the packed input, products with weights, heads, RoPE,
-// causal scores. Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
+// The pieces that kernels' programs are made of: slots cut out of the packed input, products with weights, heads.
+// Shapes use the padded sizes of the layout: C channels, S tokens, H heads of h lanes.
 //
 // Two shapes depend on the variant, and only the functions of this file know them. `rows`: what products with weights
 // take and give,
@@ -45,6 +45,9 @@ class Parts {
   /// Slots that lie one below the other, as one: [1, ΣC, 1, width].
   mil::Value stack(const std::vector<std::string_view>& slots, std::string_view name);
 
+  /// Weight slots that lie side by side, as one: [1, C, 1, ΣN].
+  mil::Value beside(const std::vector<std::string_view>& slots, std::string_view name);
+
   /// [1, C, 1, S] -> rows and back.
   mil::Value rows(const mil::Value& x, std::string_view name);
   mil::Value channels_first(const mil::Value& rows, std::string_view name);
@@ -52,6 +55,9 @@ class Parts {
   ProductWeight weight(std::string_view slot, SummedAxis summed = SummedAxis::channels);
   /// Weight slots that lie one below the other, as one; summed over all their channels.
   ProductWeight stacked_weight(const std::vector<std::string_view>& slots, std::string_view name);
+
+  /// Weight slots that lie side by side, as one of ΣN outputs.
+  ProductWeight beside_weight(const std::vector<std::string_view>& slots, std::string_view name);
 
   /// rows of C channels times a weight summed over C -> rows of N channels.
   mil::Value product(const mil::Value& rows, const ProductWeight& weight, std::string_view name);
@@ -66,8 +72,10 @@ class Parts {
   mil::Value merge_rows(const mil::Value& x, std::string_view name);
   mil::Value split_rows(const mil::Value& x, std::string_view name);
 
-  /// RoPE on heads, with the model's pairing and base.
-  mil::Value rope(const mil::Value& x, std::string_view name);
+  /// Whether heads are [1, H, h, S].
+  bool lanes_first() const { return by_flags(); }
+  /// The last two axes exchanged, by an operation.
+  mil::Value turned(const mil::Value& x, std::string_view name);
 
   /// a·bᵀ of heads, over lanes: [1, H, S, S].
   mil::Value lane_products(const mil::Value& a, const mil::Value& b, std::string_view name);
@@ -77,10 +85,7 @@ class Parts {
   /// Heads of G keys or values -> of H by the variant's head map.
   mil::Value tile_heads(const mil::Value& x, std::string_view name);
 
-  /// softmax(q·kᵀ/sqrt(h) + causal mask): [1, H, S, S].
-  mil::Value attention(const mil::Value& q, const mil::Value& k);
-
-  /// The gradient of q·kᵀ, P∘(dp − rowsum(P∘dp))/sqrt(h): [1, H, S, S].
+  /// The gradient of q·kᵀ, P∘(dp − rowsum(P∘dp))/sqrt(h), of all pairs or of a tile of them.
   mil::Value scores_backward(const mil::Value& probs, const mil::Value& dp);
 
   /// x / sqrt(h); x itself when the variant folds the scale into Wq.
@@ -94,6 +99,8 @@ class Parts {
   mil::BuiltProgram finish(const std::vector<mil::Value>& blocks);
 
   mil::Builder& builder() { return builder_; }
+  const KernelConfig& config() const { return config_; }
+  const Axes& axes() const { return axes_; }
 
  private:
   const KernelConfig& config_;
@@ -103,15 +110,14 @@ class Parts {
   mil::Value compiled_filters(const Slot& slot, SummedAxis summed);
   const Slot* compiled_slot(std::string_view name) const;
   ProductWeight weight_of(const mil::Value& slot, SummedAxis summed);
-  mil::Value turned(const mil::Value& x, std::string_view name);
-  mil::Value rotated(const mil::Value& x, std::string_view name);
+  /// Weights that are compiled in keep a file each, by which they are found and judged: the program joins them.
+  mil::Value joined(const std::vector<std::string_view>& slots, std::int64_t axis, std::string_view name);
   bool by_flags() const { return config_.variant.transposes == Transposes::flags; }
   bool by_conv() const { return config_.variant.product == Product::conv; }
 
   Axes axes_;
   mil::Builder builder_;
   mil::Value input_;
-  mil::Value cos_, sin_;  // made on first use
 };
 
 /// Of slots xm, w1_t and w3_t: h1, h3 and the gate silu(h1)∘h3, all rows of F channels.
@@ -119,9 +125,6 @@ struct Gate {
   mil::Value h1, h3, g;
 };
 Gate gate(Parts& parts);
-
-/// What sdpaFwd makes, in the order of its blocks: attn, q_rope, k_rope, v, xn.
-std::vector<mil::Value> attention_forward(Parts& parts);
 
 /// A kernel that is a sum of projections: Σ actᵀ·weight over the (activation, weight) slot pairs, to its one block.
 mil::BuiltProgram projection_sum(const KernelConfig& config, const PackedLayout& layout,

@@ -72,6 +72,15 @@ ProductWeight Parts::stacked_weight(const std::vector<std::string_view>& slots, 
   return {builder_.concat(filters, 1, false, name), {}};
 }
 
+ProductWeight Parts::beside_weight(const std::vector<std::string_view>& slots, std::string_view name) {
+  if (!by_conv() || compiled_slot(slots.front()) == nullptr)
+    return weight_of(beside(slots, name), SummedAxis::channels);
+  std::vector<Value> filters;
+  for (const std::string_view slot : slots)
+    filters.push_back(compiled_filters(*compiled_slot(slot), SummedAxis::channels));
+  return {builder_.concat(filters, 0, false, name), {}};
+}
+
 Value Parts::product(const Value& rows, const ProductWeight& weight, std::string_view name) {
   if (by_conv()) return mil::conv_1x1(builder_, rows, weight.value, std::nullopt, std::string(name));
   if (by_flags()) return builder_.matmul(weight.value, rows, weight.summed == SummedAxis::channels, false, name);

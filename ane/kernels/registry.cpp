@@ -21,6 +21,8 @@
   KERNEL(ffn_up)               \
   KERNEL(ffn_down)             \
   KERNEL(sdpa_wo_fwd)          \
+  KERNEL(sdpa_qkv)             \
+  KERNEL(sdpa_core)            \
   KERNEL(dyn_matmul)
 
 namespace aneval::ane {

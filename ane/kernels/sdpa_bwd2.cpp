@@ -1,6 +1,7 @@
 // sdpaBwd2: second half of attention's backward: ds = P∘(dp − rowsum(P∘dp))/sqrt(h), dq = ds·k, dk = dsᵀ·q, all still
 // rotated by RoPE. The row sum is reduce_sum (fp16 on the engine) or a matmul with ones (its wide accumulator).
-#include "ane/kernels/parts.h"
+// probs are 0 for keys after the query: causal=tiles relies on it.
+#include "ane/kernels/attention.h"
 
 namespace aneval::ane {
 
@@ -8,11 +9,14 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
+  CausalTiles causal(p);
   const mil::Value probs = p.split_rows(p.slot("probs"), "probs");
   const mil::Value dp = p.split_rows(p.slot("dp"), "dp");
-  const mil::Value ds = p.scores_backward(probs, dp);
-  const mil::Value dq = p.mixed_tokens(ds, false, p.split_heads(p.slot("k_tiled"), "k"), "dq_h");
-  const mil::Value dk = p.mixed_tokens(ds, true, p.split_heads(p.slot("q"), "q"), "dk_h");
+  CausalTiles::Tiles ds = causal.split(probs, "probs");
+  const CausalTiles::Tiles dp_tiles = causal.split(dp, "dp");
+  for (std::size_t i = 0; i < ds.size(); ++i) ds[i] = p.scores_backward(ds[i], dp_tiles[i]);
+  const mil::Value dq = causal.over_keys(ds, p.split_heads(p.slot("k_tiled"), "k"), "dq_h");
+  const mil::Value dk = causal.over_queries(causal.whole(ds, "ds"), p.split_heads(p.slot("q"), "q"), "dk_h");
   return p.finish({p.merge_heads(dq, "dq"), p.merge_heads(dk, "dk_full")});
 }
 

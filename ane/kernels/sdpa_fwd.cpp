@@ -1,24 +1,25 @@
 // sdpaFwd: queries, keys and values, RoPE, causal attention with grouped heads. Outputs what the backward pass and the
 // weight gradients need as well.
-#include "ane/kernels/parts.h"
+#include "ane/kernels/attention.h"
 
 namespace aneval::ane {
 
-std::vector<mil::Value> attention_forward(Parts& p) {
-  const mil::Value xn = p.slot("xn");
-  const mil::Value rows = p.rows(xn, "xn");
-  // [1, C, 1, N] weight -> channel-first product [1, N, 1, S]
-  const auto project = [&](std::string_view weight, std::string_view name) {
-    return p.channels_first(p.product(rows, p.weight(weight), std::string(name) + "_s"), name);
-  };
-  const mil::Value v = project("wv_t", "v");
-  const mil::Value q_rope = p.rope(p.split_heads(project("wq_t", "q"), "q"), "q");
-  const mil::Value k_rope = p.rope(p.split_heads(project("wk_t", "k"), "k"), "k");
-
-  const mil::Value probabilities = p.attention(q_rope, p.tile_heads(k_rope, "k"));
+mil::Value attend(Parts& p, const mil::Value& q, const mil::Value& k, const mil::Value& v) {
+  CausalTiles causal(p);
+  const CausalTiles::Tiles probabilities = causal.probabilities(q, p.tile_heads(k, "k"));
   const mil::Value values = p.tile_heads(p.split_heads(v, "v"), "v");
-  const mil::Value attn = p.mixed_tokens(probabilities, false, values, "attn_h");
-  return {p.merge_heads(attn, "attn"), p.merge_heads(q_rope, "q_rope"), p.merge_heads(k_rope, "k_rope"), v, xn};
+  return p.merge_heads(causal.over_keys(probabilities, values, "attn_h"), "attn");
+}
+
+std::vector<mil::Value> attention_forward(Parts& p) {
+  Projections projections(p);
+  const mil::Value v = projections.product("wv_t", "v");
+  Rotation rotation(p);
+  const Rotated q = rotation.rotate(projections.product("wq_t", "q"), "q");
+  const Rotated k = rotation.rotate(projections.product("wk_t", "k"), "k");
+
+  const mil::Value attn = attend(p, q.heads, k.heads, v);
+  return {attn, rotation.block(q, "q_rope"), rotation.block(k, "k_rope"), v, projections.xn()};
 }
 
 KernelSpec sdpa_fwd() {

@@ -1,6 +1,6 @@
 // sdpaWoFwd: sdpaFwd and woFwd as one program, o = Wo·attn. Wo lies as it is, [D, Q], so that all slots have D
 // channels. attn leaves as well, for the gradient of Wo.
-#include "ane/kernels/parts.h"
+#include "ane/kernels/attention.h"
 
 namespace aneval::ane {
 

@@ -130,6 +130,17 @@ TEST(SequenceLimits, HalvesInsteadOfPairsAreNotStoppedByRows) {
   EXPECT_EQ(limits_of(shape, "h13")["sdpaFwd"].largest, 12288);
 }
 
+TEST(SequenceLimits, PlanarPairsAreNotStoppedByRowsEither) {
+  const Variant planar = parse_variant("rope=planar");
+  EXPECT_EQ(limits_of(load_model_shape("Qwen3-0.6B"), "h13", planar)["sdpaFwd"].largest, 12288);
+  EXPECT_EQ(limits_of(load_model_shape("Qwen3-0.6B"), "h13", planar)["sdpaFwd"].usable, 12288);
+  // The layer then ends where every family does.
+  const auto limits =
+      sequence_limits(KernelRegistry::builtin(), load_model_shape("Qwen3-0.6B"), planar, mil::find_family("h13"));
+  EXPECT_EQ(smallest_limit(limits)->kernel, "sdpaBwd2");
+  EXPECT_EQ(smallest_limit(limits)->largest, 1920);
+}
+
 TEST(SequenceLimits, WidthsThatAreNoMultiplesOf32LeaveNothingUsableWithoutPadding) {
   ModelShape shape = load_model_shape("Stories110M");
   shape.dim = 96, shape.hidden = 172, shape.heads = 6, shape.kv_heads = 6, shape.head_dim = 32;

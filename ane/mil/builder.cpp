@@ -45,6 +45,22 @@ void require_count(const TensorType& type, std::size_t values, std::string_view 
                       "give as many as the shape says");
 }
 
+/// The values that an operation takes, and no others: a scope of all that came before it, for every operation, would
+/// make programs of ten thousand operations (tiles of a long sequence) take minutes.
+Scope scope_of(const Function& function, const Operation& operation) {
+  Scope scope;
+  for (const Argument& argument : operation.arguments) {
+    for (const std::string& identifier : argument.values) {
+      for (const Parameter& parameter : function.parameters)
+        if (parameter.name == identifier) scope.add(parameter);
+      const auto made = std::find_if(function.operations.rbegin(), function.operations.rend(),
+                                     [&](const Operation& earlier) { return earlier.result == identifier; });
+      if (made != function.operations.rend()) scope.add(*made);
+    }
+  }
+  return scope;
+}
+
 }  // namespace
 
 std::string weight_path(const std::string& identifier) { return "@model_path/weights/" + identifier + ".bin"; }
@@ -76,7 +92,7 @@ Value Builder::append(Operation operation) {
       throw input_error(subject, "there is no argument '" + argument.key + "'", "use the keys of the table in ops.h");
   }
   try {
-    operation.type = definition->infer(resolve_arguments(function_, operation));
+    operation.type = definition->infer(resolve_arguments(scope_of(function_, operation), operation));
   } catch (const InferenceError& failure) {
     throw input_error(subject, failure.what(), "correct the arguments");
   }
