@@ -19,7 +19,8 @@
 
 namespace aneval::ane {
 
-/// Called after each phase of each step: write_acts, eval, read for kernels; the operation's own phase for the CPU.
+/// Called after each phase of each step: write_acts, eval, read for kernels; the operation's own phase for the CPU;
+/// before them restage, compile and load where a kernel is calibrated.
 using StepObserver = std::function<void(const PlanStep& step, std::string_view phase, std::int64_t nanoseconds)>;
 
 /// Called after each phase of staging: restage for what writes or packs weights, compile, load.
@@ -49,8 +50,8 @@ class LayerPrograms {
 
  private:
   friend class Layer;
-  /// A kernel with these weights in it, not compiled yet.
-  CompiledKernel prepare(const std::string& name, const NamedTensors& weights) const;
+  /// A kernel with these weights in it, not compiled yet; `activations` by slot, for a kernel that quantizes them.
+  CompiledKernel prepare(const std::string& name, const NamedTensors& weights, const NamedTensors* activations) const;
 
   Device& device_;
   KernelRegistry registry_;
@@ -68,7 +69,8 @@ class Layer {
 
   /// Writes all weight slots; compiles and loads the kernels that hold weights, in place of those they had before.
   /// Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer. After an error nothing is
-  /// staged.
+  /// staged. A kernel that quantizes activations (weights=w8a8) is compiled when it first meets some after staging,
+  /// and calibrated on these: until it is staged again it has their scales.
   void stage(const NamedTensors& weights, WeightPasses passes = WeightPasses::per_tensor,
              const StageObserver& observer = {});
   /// From tensors["x"]; adds every tensor that the plan's forward steps make, y among them.
@@ -88,9 +90,13 @@ class Layer {
     std::shared_ptr<Surface> input;
     std::shared_ptr<Request> request;
     std::optional<CompiledKernel> own;  // with this layer's weights in it
+    bool to_calibrate = false;          // staged, and to be compiled with the activations that come first
   };
 
-  void recompile(const std::string& name, Bound& bound, const NamedTensors& weights, const StageObserver& observer);
+  void recompile(const std::string& name, Bound& bound, const NamedTensors& weights, const NamedTensors* activations,
+                 const StageObserver& observer);
+  /// Compiles a kernel that waits for its activations.
+  void calibrate(const PlanStep& step, const NamedTensors& tensors, const StepObserver& observer);
   void run(const std::vector<PlanStep>& steps, NamedTensors& tensors, const StepObserver& observer);
   void run_kernel(const PlanStep& step, NamedTensors& tensors, const StepObserver& observer);
   void run_cpu(const PlanStep& step, NamedTensors& tensors);

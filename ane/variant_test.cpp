@@ -75,7 +75,7 @@ TEST(Variant, EveryCombinationReadsBack) {
       }
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
+  EXPECT_EQ(variants.size(), 3u * 2 * 2 * 2 * 2 * 4 * 2 * 2 * 3 * 2);
   for (const Variant& variant : variants) EXPECT_EQ(parse_variant(variant_text(variant)), variant);
 }
 

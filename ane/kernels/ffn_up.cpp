@@ -8,7 +8,7 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  const mil::Value tokens = p.tokens_first(p.slot("xm"), "xm");
+  const mil::Value tokens = p.tokens_first(p.multiplicand(p.slot("xm"), "xm"), "xm");
   const auto project = [&](std::string_view weight, std::string_view name) {
     const mil::Value product = p.builder().matmul(tokens, p.matrix(weight), false, false, std::string(name) + "_s");
     return p.channels_first(product, name);

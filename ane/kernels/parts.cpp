@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ane/staging.h"
+#include "ane/weight_constants.h"
 #include "common/error.h"
 #include "common/tensor.h"
 
@@ -59,9 +60,26 @@ Value Parts::compiled_weight(const Slot& slot) {
   const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
   if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
   if (config_.weights == nullptr)
-    throw input_error("variant weights=static", "compiles '" + slot.weight + "' into the program, and there is none",
+    throw input_error("variant " + variant_text({.weights = config_.variant.weights}),
+                      "compiles '" + slot.weight + "' into the program, and there is none",
                       "choose weights=dynamic here; validate, bench, train and whole layers of run know the weights");
-  return builder_.weight_bits(slot.name, shape, staged_bits(slot, *config_.weights));
+  if (!slot.eight_bits) return builder_.weight_bits(slot.name, shape, staged_bits(slot, *config_.weights));
+  const std::vector<float> numbers = staged_numbers(slot, *config_.weights);
+  const EightBitWeight weight = eight_bit_weight(slot, numbers);
+  return builder_.eight_bit_weights(slot.name, shape, weight.axis, weight.values, weight.scales, numbers);
+}
+
+Value Parts::multiplicand(const Value& x, std::string_view activation) {
+  const bool integers = config_.variant.weights == Weights::w8a8 &&
+                        std::ranges::any_of(layout_.compiled(), [](const Slot& s) { return s.eight_bits; });
+  if (!integers || config_.shapes_only) return x;
+  const std::string name(activation);
+  const NamedTensors* known = config_.activations;
+  if (known == nullptr || !known->contains(activation))
+    throw input_error("variant weights=w8a8", "chooses the scale of '" + name + "' by its numbers, and there are none",
+                      "choose weights=int8 here; validate, bench, train and whole layers of run know activations");
+  const auto scale = static_cast<double>(activation_scale(known->find(activation)->second.data));
+  return builder_.dequantize(builder_.quantize(x, scale, name + "_q"), scale, name + "_dq");
 }
 
 Value Parts::slot(std::string_view name) {
@@ -109,7 +127,7 @@ Value Parts::channels_first(const Value& x, std::string_view name) {
 }
 
 Value Parts::project(std::string_view activation, std::string_view weight, std::string_view name) {
-  const Value act = tokens_first(slot(activation), activation);
+  const Value act = tokens_first(multiplicand(slot(activation), activation), activation);
   return builder_.matmul(act, matrix(weight), false, false, name);
 }
 
@@ -223,7 +241,7 @@ mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {
 
 Gate gate(Parts& p) {
   mil::Builder& b = p.builder();
-  const Value tokens = p.tokens_first(p.slot("xm"), "xm");
+  const Value tokens = p.tokens_first(p.multiplicand(p.slot("xm"), "xm"), "xm");
   const Value h1 = b.matmul(tokens, p.matrix("w1_t"), false, false, "h1_s");
   const Value h3 = b.matmul(tokens, p.matrix("w3_t"), false, false, "h3_s");
   const Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
@@ -257,6 +275,7 @@ Slot weight_slot(std::string name, const Axis& channels, const Axis& width, std:
   slot.weight = std::move(weight);
   slot.transposed = transposed;
   slot.scale = scale;
+  slot.outputs = transposed ? Slot::Outputs::columns : Slot::Outputs::rows;  // of natural weights they are the rows
   return slot;
 }
 

@@ -19,6 +19,11 @@ class Parts {
   /// weight that is compiled in is a constant of that shape with the numbers that staging would put there.
   mil::Value slot(std::string_view name);
 
+  /// The value of an activation slot as products with weights read it: weights=w8a8 quantizes it to 8 bits and back,
+  /// and the product behind is one of integers. What a program makes itself (g, attn inside a fused kernel) is
+  /// multiplied as fp16: no activation of the case says how large it is.
+  mil::Value multiplicand(const mil::Value& x, std::string_view activation);
+
   /// A weight or activation slot multiplied: activation [C, S], weight [C, N] -> [1, 1, S, N] = actᵀ·weight.
   mil::Value project(std::string_view activation, std::string_view weight, std::string_view name);
 

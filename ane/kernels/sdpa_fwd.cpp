@@ -7,7 +7,7 @@ namespace aneval::ane {
 std::vector<mil::Value> attention_forward(Parts& p) {
   mil::Builder& b = p.builder();
   const mil::Value xn = p.slot("xn");
-  const mil::Value tokens = p.tokens_first(xn, "xn");
+  const mil::Value tokens = p.tokens_first(p.multiplicand(xn, "xn"), "xn");
   // [1, C, 1, N] weight -> channel-first product [1, N, 1, S]
   const auto project = [&](std::string_view weight, std::string_view name) {
     return p.channels_first(b.matmul(tokens, p.matrix(weight), false, false, std::string(name) + "_s"), name);
