@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The tables of docs/variants.md: what each cut of a layer costs and saves, from rows that aneval wrote.
+"""The tables of docs/variants.md: what each cut of a layer, and each kind of weights, costs and saves, from rows that
+aneval wrote.
 
     python3 docs/variants.py build/release/aneval [--model Qwen3-0.6B] [--seq 256] [--keep FOLDER]
 
@@ -25,6 +26,9 @@ CUTS = [
     ("wo=fused", ["o"]),
 ]
 ALL = "qkv_backward=merged;silu_backward=kernel;wo=fused"
+# Where weights come from, the profiles that have rules for it, and the layer's tensors to compare.
+WEIGHTS = {"weights=static": ("h13", "h16"), "weights=int8": ("h13", "h16"), "weights=w8a8": ("h16",)}
+TENSORS = ["q_rope", "k_rope", "v", "attn", "o", "h1", "h3", "g", "y", "dx"]
 
 
 def rows_of(args, name, command):
@@ -43,7 +47,7 @@ def values(rows, **wanted):
 
 
 class Cut:
-    def __init__(self, args, variant, tensors):
+    def __init__(self, args, variant, tensors, profiles=("h13", "h16")):
         model = ["--model", args.model, "--seq", str(args.seq), "--variant", variant]
         self.variant, self.tensors = variant, tensors
         bench = rows_of(args, f"bench-{variant}",
@@ -55,13 +59,15 @@ class Cut:
         self.surface_bytes = values(bench, item="all", metric="surface_bytes")[0]
         self.times = [statistics.median(values(bench, phase=p, metric="time", item="")) for p in layers]
         # One value per repetition, all equal: bytes depend on nothing but shapes.
+        self.compiles = {}
         moved = {(r["phase"], r["item"]): float(r["value"]) for r in bench if r["metric"] == "bytes"}
         self.bytes = {p: sum(value for (phase, _), value in moved.items() if phase == p)
                       for p in ("stage_weights", "write_acts", "read")}
         self.errors = {}
-        for profile in ("h13", "h16"):
+        for profile in profiles:
             rows = rows_of(args, f"layer-{profile}-{variant}",
                            ["validate", "--profile", profile, *model, "--kernel", "layer"])
+            self.compiles[profile] = int(values(rows, metric="compile_count")[0])
             self.errors[profile] = {r["item"]: float(r["value"]) for r in rows if r["metric"] == "chain_error"}
 
 
@@ -97,6 +103,13 @@ def main():
             *(f"{default.errors[p][tensor]:.2e} → {c.errors[p][tensor]:.2e}" for p in ("h13", "h16")),
             *(f"{c.errors[p][tensor] / default.errors[p][tensor]:.2f}" for p in ("h13", "h16"))]
            for c in cuts for tensor in c.tensors + (["dx"] if c.variant == ALL else [])])
+    weights = [Cut(args, variant, TENSORS, profiles) for variant, profiles in WEIGHTS.items()]
+    table(["variant", "compiles of a layer's first pass", "weights staged", "layer forward", "layer backward"],
+          [[f"`{c.variant}`", str(c.compiles["h16"]), mib(c.bytes["stage_weights"]) + " MiB",
+            *(f"{t / 1e6:.1f} ms" for t in c.times)] for c in [default, *weights]])
+    table(["tensor", *(f"{c.variant} {p}" for c in [default, *weights] for p in c.errors)],
+          [[tensor, *(f"{c.errors[p][tensor]:.2e}" for c in [default, *weights] for p in c.errors)]
+           for tensor in TENSORS])
 
 
 if __name__ == "__main__":
