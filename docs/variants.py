@@ -58,6 +58,7 @@ class Cut:
         self.surfaces = values(bench, item="all", metric="surfaces")[0]
         self.surface_bytes = values(bench, item="all", metric="surface_bytes")[0]
         self.times = [statistics.median(values(bench, phase=p, metric="time", item="")) for p in layers]
+        self.cpu_times = [values(bench, phase=p, metric="cpu_time", item="")[0] for p in layers]
         # One value per repetition, all equal: bytes depend on nothing but shapes.
         self.compiles = {}
         moved = {(r["phase"], r["item"]): float(r["value"]) for r in bench if r["metric"] == "bytes"}
@@ -104,9 +105,9 @@ def main():
             *(f"{c.errors[p][tensor] / default.errors[p][tensor]:.2f}" for p in ("h13", "h16"))]
            for c in cuts for tensor in c.tensors + (["dx"] if c.variant == ALL else [])])
     weights = [Cut(args, variant, TENSORS, profiles) for variant, profiles in WEIGHTS.items()]
-    table(["variant", "compiles of a layer's first pass", "weights staged", "layer forward", "layer backward"],
+    table(["variant", "compiles of a layer's first pass", "weights staged", "forward, processor time", "backward"],
           [[f"`{c.variant}`", str(c.compiles["h16"]), mib(c.bytes["stage_weights"]) + " MiB",
-            *(f"{t / 1e6:.1f} ms" for t in c.times)] for c in [default, *weights]])
+            *(f"{t / 1e6:.0f} ms" for t in c.cpu_times)] for c in [default, *weights]])
     table(["tensor", *(f"{c.variant} {p}" for c in [default, *weights] for p in c.errors)],
           [[tensor, *(f"{c.errors[p][tensor]:.2e}" for c in [default, *weights] for p in c.errors)]
            for tensor in TENSORS])
