@@ -10,6 +10,7 @@
 #include "ane/kernels/parts.h"
 #include "ane/mil/checker.h"
 #include "ane/mil/text.h"
+#include "ane/weight_constants.h"
 #include "common/error.h"
 #include "common/files.h"
 #include "common/tensor.h"
@@ -95,7 +96,7 @@ std::optional<mil::BuiltProgram> read_external_program(const std::filesystem::pa
 CompiledKernel prepare_kernel(const KernelSpec& spec, const KernelConfig& config, const ProgramOptions& options) {
   PackedLayout layout = spec.layout(config);
   if (!options.programs.empty()) {
-    if (config.variant.weights == Weights::compiled)
+    if (are_constants(config.variant.weights))
       throw input_error("--programs", "a program from a file holds weights of its own, not those of a layer",
                         "choose weights=dynamic for it");
     if (auto external = read_external_program(options.programs, spec.name, layout))
@@ -115,28 +116,47 @@ CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const Kern
 
 void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::span<float> values) {
   const mil::Function& function = kernel.program.graph.main();
-  const auto value_of = [&](const std::string& name) {
-    const mil::Operation* constant = function.find(name);
-    return constant == nullptr ? nullptr : constant->attribute("val");
+  const mil::Operation* constant = function.find(slot.name);
+  const bool turned = constant == nullptr;  // a convolution's, which sums over the slot's channels
+  if (turned) constant = function.find(turned_name(slot.name));
+  const std::int64_t rows = slot.channels.padded_size(), width = slot.width.padded_size();
+  const auto elements = static_cast<std::size_t>(rows * width);
+  const auto blob_of = [&](const char* key, std::uint64_t bytes) {
+    const mil::Attribute* value = constant == nullptr ? nullptr : constant->attribute(key);
+    const auto* named = value == nullptr ? nullptr : std::get_if<mil::BlobFile>(&value->literal.value);
+    const auto file = named == nullptr ? kernel.program.weights.end() : kernel.program.weights.find(named->path);
+    if (file == kernel.program.weights.end())
+      throw std::logic_error("the program of " + kernel.name + " has no weight file for '" + slot.name + "'");
+    return read_blob(file->second, named->offset, bytes, named->path).bytes;
   };
-  const mil::Attribute* value = value_of(slot.name);
-  const bool turned = value == nullptr;  // a convolution's, which sums over the slot's channels
-  if (turned) value = value_of(turned_name(slot.name));
-  const auto* named = value == nullptr ? nullptr : std::get_if<mil::BlobFile>(&value->literal.value);
-  const auto file = named == nullptr ? kernel.program.weights.end() : kernel.program.weights.find(named->path);
-  if (file == kernel.program.weights.end())
-    throw std::logic_error("the program of " + kernel.name + " has no weight file for '" + slot.name + "'");
-  const std::int64_t height = slot.channels.padded_size(), width = slot.width.padded_size();
-  const auto bytes = static_cast<std::uint64_t>(2 * height * width);
-  const Blob blob = read_blob(file->second, named->offset, bytes, named->path);
-  std::vector<half_t> bits(bytes / 2);
-  std::memcpy(bits.data(), blob.bytes.data(), bytes);
+  const auto halves = [](std::span<const std::byte> bytes) {
+    std::vector<half_t> bits(bytes.size() / 2);
+    std::memcpy(bits.data(), bytes.data(), bytes.size());
+    std::vector<float> numbers(bits.size());
+    to_float(bits.data(), numbers.data(), static_cast<std::int64_t>(bits.size()));
+    return numbers;
+  };
+  std::vector<float> numbers;
+  if (slot.eight_bits) {
+    const bool columns = slot.outputs == Slot::Outputs::columns;
+    const auto integers = blob_of("quantized_data", elements);
+    const std::vector<float> scales =
+        halves(blob_of("scale", static_cast<std::uint64_t>(2 * (columns ? width : rows))));
+    const auto zero = std::get<std::vector<double>>(constant->attribute("zero_point")->literal.value).at(0);
+    numbers.resize(elements);
+    for (std::size_t i = 0; i < elements; ++i) {
+      const auto at = static_cast<std::int64_t>(i);
+      numbers[i] = (static_cast<float>(std::to_integer<std::int8_t>(integers[i])) - static_cast<float>(zero)) *
+                   scales[static_cast<std::size_t>(columns ? at % width : at / width)];
+    }
+  } else {
+    numbers = halves(blob_of("val", 2 * elements));
+  }
   std::size_t i = 0;
   for (std::int64_t c = 0; c < slot.channels.size(); ++c)
     for (std::int64_t w = 0; w < slot.width.size(); ++w) {
       const std::int64_t channel = slot.channels.place(c), column = slot.width.place(w);
-      values[i++] =
-          to_float(bits[static_cast<std::size_t>(turned ? column * height + channel : channel * width + column)]);
+      values[i++] = numbers[static_cast<std::size_t>(turned ? column * rows + channel : channel * width + column)];
     }
 }
 

@@ -46,8 +46,9 @@ CompiledKernel prepare_kernel(const KernelSpec& spec, const KernelConfig& config
 CompiledKernel compile_kernel(Device& device, const KernelSpec& spec, const KernelConfig& config,
                               const ProgramOptions& options = {});
 
-/// A weight that the program holds, as the logical matrix [channels, width] of its slot (fp16 widened): what the text
-/// and the weight files that a device gets say. Throws std::logic_error when the program has no such weight file.
+/// A weight that the program holds, as the logical matrix [channels, width] of its slot (fp16 widened, 8 bits times
+/// their scale): what the text and the weight files that a device gets say. Throws std::logic_error when the program
+/// has no such weight file.
 void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::span<float> values);
 
 /// Throws (exit code 1) when any element of the output still equals the poison it was filled with: the engine said yes

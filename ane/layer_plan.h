@@ -80,7 +80,8 @@ std::string_view cpu_op_name(CpuOp op);
 std::string_view cpu_op_phase(CpuOp op);
 
 /// The seed's order of a step, cut into kernels and handed on as the variant says. Forward reads x and the weights and
-/// makes y; backward also reads dy and makes dx and the nine weight gradients. Errors: choices that contradict each other.
+/// makes y; backward also reads dy and makes dx and the nine weight gradients. Errors: choices that contradict each
+/// other.
 LayerPlan layer_plan(const Variant& variant);
 
 /// Throws std::logic_error naming the first tensor that a step reads before it is made, that is made twice, or that is

@@ -26,6 +26,12 @@ class Lap {
   Stopwatch watch_;
 };
 
+/// Whether the kernel's program depends on activations.
+bool quantizes_activations(const CompiledKernel& kernel) {
+  return kernel.config.variant.weights == Weights::w8a8 &&
+         std::ranges::any_of(kernel.layout.compiled(), [](const Slot& slot) { return slot.eight_bits; });
+}
+
 bool holds_weights(const KernelRegistry& registry, const std::string& kernel, const KernelConfig& config) {
   return !registry.find(kernel).layout(config).compiled().empty();
 }
@@ -66,11 +72,14 @@ std::shared_ptr<Surface> LayerPrograms::shared_input(const std::string& name, co
   return outputs_.at(producer);
 }
 
-CompiledKernel LayerPrograms::prepare(const std::string& name, const NamedTensors& weights) const {
+CompiledKernel LayerPrograms::prepare(const std::string& name, const NamedTensors& weights,
+                                      const NamedTensors* activations) const {
   KernelConfig config{shape_, variant_};
   config.weights = &weights;
+  config.activations = activations;
   CompiledKernel kernel = prepare_kernel(registry_.find(name), config, options_);
-  kernel.config.weights = nullptr;         // they need not outlive this
+  kernel.config.weights = nullptr;  // they need not outlive this
+  kernel.config.activations = nullptr;
   kernel.program.exact_constants.clear();  // four times the weights' bytes, for whoever judges
   return kernel;
 }
@@ -94,7 +103,7 @@ const CompiledKernel& Layer::kernel(std::string_view name) const {
 }
 
 void Layer::recompile(const std::string& name, Bound& bound, const NamedTensors& weights,
-                      const StageObserver& observer) {
+                      const NamedTensors* activations, const StageObserver& observer) {
   const auto lap = [&](std::string_view phase, Stopwatch& watch) {
     if (observer) observer(phase, watch.ns());
     watch.restart();
@@ -104,7 +113,7 @@ void Layer::recompile(const std::string& name, Bound& bound, const NamedTensors&
   // The old program goes before the new one comes: a device need not hold both.
   bound.request.reset();
   bound.own.reset();
-  CompiledKernel kernel = programs_.prepare(name, weights);
+  CompiledKernel kernel = programs_.prepare(name, weights, activations);
   lap("restage", watch);
   kernel.executable = device.compile(kernel.source());
   lap("compile", watch);
@@ -122,8 +131,16 @@ void Layer::stage(const NamedTensors& weights, const StageObserver& observer) {
     if (kernel.has_weights()) targets.push_back({&kernel.layout, bound_.at(name).input.get()});
   stage_weights(targets, weights, pool_, programs_.variant_.staging);
   if (observer && !targets.empty()) observer("restage", watch.ns());
-  for (auto& [name, bound] : bound_)
-    if (!programs_.kernel(name).layout.compiled().empty()) recompile(name, bound, weights, observer);
+  for (auto& [name, bound] : bound_) {
+    const CompiledKernel& kernel = programs_.kernel(name);
+    bound.to_calibrate = quantizes_activations(kernel);
+    if (bound.to_calibrate) {
+      bound.request.reset();
+      bound.own.reset();
+    } else if (!kernel.layout.compiled().empty()) {
+      recompile(name, bound, weights, nullptr, observer);
+    }
+  }
   weights_ = &weights;
 }
 
@@ -158,6 +175,7 @@ const Tensor& Layer::operand(const NamedTensors& tensors, const std::string& nam
 void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepObserver& observer) {
   const CompiledKernel& kernel = programs_.kernel(step.kernel);
   const Bound& bound = bound_.at(step.kernel);
+  if (bound.to_calibrate) calibrate(step, tensors, observer);
   Lap lap(step, observer);
   const auto source_of = [&](const std::string& slot) {
     return std::ranges::find(step.sources, slot, &SurfaceSource::slot);
@@ -190,6 +208,16 @@ void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepOb
     read_block(kernel.layout, block, *bound.request->output(), out.data);
   }
   lap.done("read");
+}
+
+void Layer::calibrate(const PlanStep& step, const NamedTensors& tensors, const StepObserver& observer) {
+  NamedTensors activations;
+  for (const auto& [slot, tensor] : step.inputs) activations[slot] = operand(tensors, tensor);
+  Bound& bound = bound_.at(step.kernel);
+  recompile(step.kernel, bound, *weights_, &activations, [&](std::string_view phase, std::int64_t ns) {
+    if (observer) observer(step, phase, ns);
+  });
+  bound.to_calibrate = false;
 }
 
 void Layer::run_cpu(const PlanStep& step, NamedTensors& tensors) {

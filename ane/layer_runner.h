@@ -20,7 +20,7 @@
 namespace aneval::ane {
 
 /// Called after each phase of each step: write_acts, copy (where there is something to copy), eval, read for kernels;
-/// the operation's own phase for the CPU.
+/// the operation's own phase for the CPU; before them restage, compile and load where a kernel is calibrated.
 using StepObserver = std::function<void(const PlanStep& step, std::string_view phase, std::int64_t nanoseconds)>;
 
 /// Called after each phase of staging: restage for what writes or packs weights, compile, load.
@@ -53,8 +53,8 @@ class LayerPrograms {
 
  private:
   friend class Layer;
-  /// A kernel with these weights in it, not compiled yet.
-  CompiledKernel prepare(const std::string& name, const NamedTensors& weights) const;
+  /// A kernel with these weights in it, not compiled yet; `activations` by slot, for a kernel that quantizes them.
+  CompiledKernel prepare(const std::string& name, const NamedTensors& weights, const NamedTensors* activations) const;
   /// The input surface of a kernel without weights on it.
   std::shared_ptr<Surface> shared_input(const std::string& name, const PackedLayout& layout) const;
 
@@ -74,7 +74,8 @@ class Layer {
 
   /// Writes all weight slots; compiles and loads the kernels that hold weights, in place of those they had before.
   /// Keeps a pointer to the fp32 weights, which rmsnorm reads: they must outlive the layer. After an error nothing is
-  /// staged.
+  /// staged. A kernel that quantizes activations (weights=w8a8) is compiled when it first meets some after staging,
+  /// and calibrated on these: until it is staged again it has their scales.
   void stage(const NamedTensors& weights, const StageObserver& observer = {});
   /// Whoever judges tensors wants all of them; a training step needs fewer.
   void read_outputs(OutputReads reads) { reads_ = reads; }
@@ -95,9 +96,13 @@ class Layer {
     std::shared_ptr<Surface> input;
     std::shared_ptr<Request> request;
     std::optional<CompiledKernel> own;  // with this layer's weights in it
+    bool to_calibrate = false;          // staged, and to be compiled with the activations that come first
   };
 
-  void recompile(const std::string& name, Bound& bound, const NamedTensors& weights, const StageObserver& observer);
+  void recompile(const std::string& name, Bound& bound, const NamedTensors& weights, const NamedTensors* activations,
+                 const StageObserver& observer);
+  /// Compiles a kernel that waits for its activations.
+  void calibrate(const PlanStep& step, const NamedTensors& tensors, const StepObserver& observer);
   void run(const std::vector<PlanStep>& steps, NamedTensors& tensors, const StepObserver& observer);
   void run_kernel(const PlanStep& step, NamedTensors& tensors, const StepObserver& observer);
   void run_cpu(const PlanStep& step, NamedTensors& tensors);

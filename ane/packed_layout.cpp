@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ane/weight_constants.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -133,13 +134,20 @@ PackedLayout PackedLayout::in_columns(std::vector<std::vector<Slot>> columns, st
       if (slot.kind != column.front().kind)
         throw wrong("slot", slot.name, "is not of the kind of '" + column.front().name + "' above it");
     }
-  const bool compiled = variant.weights == Weights::compiled;
+  const bool compiled = are_constants(variant.weights);
+  // A slot that begins with d holds a gradient: kernels of the backward pass keep fp16 weights.
+  const bool forward = std::ranges::none_of(columns, [](const auto& column) {
+    return column.front().kind == SlotKind::activation && column.front().name.starts_with('d');
+  });
   const SlotKind first = compiled || variant.packing == Packing::acts_first ? SlotKind::activation : SlotKind::weight;
   std::ranges::stable_partition(columns, [&](const auto& column) { return column.front().kind == first; });
   layout.slots_.clear();
   for (auto& column : columns) {
     if (compiled && column.front().kind == SlotKind::weight) {
-      layout.compiled_.insert(layout.compiled_.end(), column.begin(), column.end());
+      for (Slot& slot : column) {
+        slot.eight_bits = forward && have_8_bits(variant.weights);
+        layout.compiled_.push_back(std::move(slot));
+      }
       continue;
     }
     std::int64_t height = 0;

@@ -59,7 +59,10 @@ struct Slot {
   Axis channels = {}, width = {};
   std::string weight = {};  // "wq"; empty for activations
   bool transposed = false;
-  double scale = 1.0;                                 // 1/sqrt(h) for a folded Wq, rounded once, from fp32
+  double scale = 1.0;  // 1/sqrt(h) for a folded Wq, rounded once, from fp32
+  /// Along which axis the outputs of the product lie that a weight is for: one scale each when it has 8 bits.
+  enum class Outputs { columns, rows } outputs = Outputs::columns;
+  bool eight_bits = false;                            // compiled in as int8 (weight_constants.h), set by PackedLayout
   std::int64_t channel_offset = 0, width_offset = 0;  // on the surface, set by PackedLayout
 };
 

@@ -282,6 +282,20 @@ std::vector<half_t> staged_bits(const Slot& slot, const NamedTensors& weights) {
   return bits;
 }
 
+std::vector<float> staged_numbers(const Slot& slot, const NamedTensors& weights) {
+  const std::int64_t width = slot.width.padded_size();
+  const Tensor& natural = *weight_job(slot, {slot.channels, slot.width, 0, 0, width}, weights).tensor;
+  std::vector<float> numbers(static_cast<std::size_t>(slot.channels.padded_size() * width));
+  for (std::int64_t row = 0; row < natural.rows(); ++row)
+    for (std::int64_t col = 0; col < natural.cols(); ++col) {
+      const std::int64_t channel = slot.transposed ? col : row, column = slot.transposed ? row : col;
+      numbers[static_cast<std::size_t>(slot.channels.place(channel) * width + slot.width.place(column))] =
+          static_cast<float>(static_cast<double>(natural.data[static_cast<std::size_t>(row * natural.cols() + col)]) *
+                             slot.scale);
+    }
+  return numbers;
+}
+
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input) {
   const Region region = checked_region(layout, layout.slot(slot), values.size(), input);
   const WriteLock lock(input);

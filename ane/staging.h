@@ -32,6 +32,8 @@ void stage_weights(std::span<const StagingTarget> targets, const NamedTensors& w
 /// What stage_weights would write into a weight slot: its fp16 numbers row by row [channels, width] as they lie there,
 /// padding +0 included. For weights that are compiled into a program. Errors: as stage_weights.
 std::vector<half_t> staged_bits(const Slot& slot, const NamedTensors& weights);
+/// The same numbers before they are rounded to fp16: fp32, with the slot's factor.
+std::vector<float> staged_numbers(const Slot& slot, const NamedTensors& weights);
 
 /// One slot from a logical matrix [channels, width] as it lies on the surface (so `wq_t` is [D, Q]).
 void write_slot(const PackedLayout& layout, std::string_view slot, std::span<const float> values, Surface& input);

@@ -39,9 +39,10 @@ const std::vector<VariantChoice>& variant_choices() {
              "how sdpaBwd2 sums a row: reduce_sum, or a matmul with ones, which has the wider accumulator"),
       choice("pad", &Variant::pad, {"none", "32"},
              "axes as they are, or rounded up to multiples of 32: larger surfaces, but any shape fits the engine"),
-      choice("weights", &Variant::weights, {"dynamic", "static"},
+      choice("weights", &Variant::weights, {"dynamic", "static", "int8", "w8a8"},
              "slots of the input surface, so that nothing recompiles, or constants compiled into the program of each "
-             "layer, which every update makes anew"),
+             "layer, which every update makes anew: of fp16; of 8 bits in the forward kernels; with activations of 8 "
+             "bits as well and products of integers"),
       choice("qkv", &Variant::qkv, {"three", "one"},
              "the projections of sdpaFwd as three products, or as one of the width of all that is cut into queries, "
              "keys and values: fewer and wider operations"),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "ane/weight_constants.h"
 #include "common/error.h"
 
 namespace aneval::ane {
@@ -11,12 +12,12 @@ namespace aneval::ane {
 const std::vector<VariantRule>& variant_rules() {
   static const std::vector<VariantRule> rules = {
       {"weights=static;packing=weights_first",
-       [](const Variant& v) { return v.weights == Weights::compiled && v.packing == Packing::weights_first; },
+       [](const Variant& v) { return are_constants(v.weights) && v.packing == Packing::weights_first; },
        "packing orders the weight slots of a surface, and weights that are compiled in have none", "leave packing out"},
       {"rope=cpu;wo=fused", [](const Variant& v) { return v.rope == Rope::cpu && v.wo == OutputProjection::fused; },
        "sdpaWoFwd goes from xn to o in one program, RoPE with it", "choose wo=separate, or rope=planar"},
       {"weights=static;staging=per_slot",
-       [](const Variant& v) { return v.weights == Weights::compiled && v.staging == WeightPasses::per_slot; },
+       [](const Variant& v) { return are_constants(v.weights) && v.staging == WeightPasses::per_slot; },
        "weights that are compiled in are not staged", "leave staging out"},
   };
   return rules;

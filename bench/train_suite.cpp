@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "ane/weight_constants.h"
 #include "bench/suites.h"
 #include "common/statistics.h"
 #include "train/memory.h"
@@ -140,7 +141,7 @@ std::vector<ane::Variant> variants_beside(const SuiteOptions& options) {
   std::vector<ane::Variant> variants = {options.variant};
   const bool counted = options.cases && options.cases->options().device->compile_limit();
   const bool external = options.cases && !options.cases->options().programs.programs.empty();
-  if (options.variant.weights == ane::Weights::compiled || counted || external) return variants;
+  if (ane::are_constants(options.variant.weights) || counted || external) return variants;
   variants.push_back(options.variant);
   variants.back().weights = ane::Weights::compiled;
   return variants;

@@ -118,6 +118,9 @@ std::vector<Record> profile_rows(const Session& session) {
                         fmt::format("{}: {} [{}]", emulator::evidence_name(ground.evidence),
                                     emulator::rule_text(session.profile, rule), ground.source)));
   }
+  rows.push_back(rows.front());
+  rows.back().item = "eight_bits";
+  rows.back().text = emulator::eight_bits_text(session.profile);
   return rows;
 }
 

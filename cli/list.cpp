@@ -46,6 +46,7 @@ void list_profiles() {
       fmt::print("  {:<18} {:<10} {} [{}]\n", emulator::rule_name(rule), emulator::evidence_name(ground.evidence),
                  emulator::rule_text(p, rule), ground.source);
     }
+    fmt::print("  {:<18} {}\n", "eight_bits", emulator::eight_bits_text(p));
   }
 }
 

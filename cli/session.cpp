@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ane/apple/apple_device.h"
+#include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/emulator.h"
 #include "cli/command.h"
 #include "common/error.h"
@@ -96,6 +97,7 @@ Session open_session(const DeviceOptions& options) {
     session.profile = judging_profile(options, "");
     session.device = open_emulator(options, session);
   }
+  emulator::require_rules(options.parsed_variant(), session.profile);
   const ane::DeviceInfo& info = session.device->info();
   session.run.backend = info.backend;
   session.run.profile = info.profile;

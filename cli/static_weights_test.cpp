@@ -242,6 +242,49 @@ TEST_F(StaticWeightsCommand, ProgramsWithoutWeightsOrFromFilesAreRefused) {
       "a program from a file holds weights of its own");
 }
 
+// What no chip's rule says is refused before anything is compiled or written; what was not asked for is left out.
+TEST_F(StaticWeightsCommand, EightBitsWithoutARuleAreRefusedWithItsName) {
+  for (const char* profile : {"h13", "h15"}) {
+    const std::string rule = std::string("profile ") + profile + " has no rule eight_bits";
+    expect_bad_input({"validate", "--profile", profile, "--variant", "weights=w8a8", "--out", path("n.csv")}, rule);
+    expect_bad_input({"validate", "--profile", profile, "--case", "kernel=woFwd;model=Stories110M;weights=w8a8"}, rule);
+    expect_bad_input({"train", "--profile", profile, "--variant", "weights=w8a8", "--steps", "1", "--out", path("t")},
+                     rule);
+  }
+  EXPECT_FALSE(fs::exists(path("n.csv")));
+  EXPECT_FALSE(fs::exists(path("t") + "/results.csv"));
+  for (const char* variant : {"weights=int8", "weights=w8a8"})
+    expect_bad_input({"mil", "emit", "--kernel", "woFwd", "--model", path("tiny.json"), "--variant", variant},
+                     std::string(variant) + ": compiles 'wo' into the program, and there is none");
+  for (const char* profile : {"h13", "h16"})
+    for (const char* variant : {"weights=int8", "weights=w8a8"}) {
+      if (std::string(profile) == "h13" && std::string(variant) == "weights=w8a8") continue;
+      const ProcessResult all = run({"validate", "--model", path("tiny.json"), "--profile", profile, "--variant",
+                                     variant, "--out", path("v.csv")});
+      EXPECT_EQ(all.code, 0) << all.out << all.err;
+      std::set<std::string> clipped;
+      for (const Record& row : rows_of(path("v.csv")))
+        if (row.metric == "clip_fraction") clipped.insert(row.kernel + " " + row.item);
+      EXPECT_EQ(clipped.size(), std::string(variant) == "weights=w8a8" ? 4U : 0U);  // xn, attn, xm, act
+    }
+}
+
+TEST_F(StaticWeightsCommand, EightBitsTrainAndCompileAsStaticOnesDo) {
+  for (const char* variant : {"weights=int8", "weights=w8a8"}) {
+    const std::string out = std::string("t") + variant;
+    const ProcessResult result = run(command(out, {"--variant", variant}, 4));
+    EXPECT_EQ(result.code, 0) << result.err << result.out;
+    EXPECT_EQ(of_all(out, "compile_count"), kShared + 4 * kPerStep);
+    // At the limit in fresh processes: the same training.
+    const std::string limited = out + "l";
+    ASSERT_EQ(
+        run(command(limited, {"--variant", variant, "--compile-limit", std::to_string(kShared + kPerStep)}, 4)).code,
+        0);
+    EXPECT_EQ(losses(limited), losses(out));
+    EXPECT_EQ(of_all(limited, "process_count"), 4);
+  }
+}
+
 TEST_F(StaticWeightsCommand, KernelsAndLayersAreValidatedAndTimed) {
   const ProcessResult all =
       run({"validate", "--model", path("tiny.json"), "--variant", "weights=static", "--out", path("v.csv")});

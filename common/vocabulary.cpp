@@ -76,6 +76,7 @@ const std::vector<MetricName>& metric_names() {
       // what a program's numbers mean for a chip
       {"acc_peak", "1", "largest |partial sum| of a matmul / 32768, where accumulators overflow"},
       {"headroom", "bits", "-log2(acc_peak)"},
+      {"clip_fraction", "1", "elements of an activation beyond the range that it is quantized to"},
       {"drop_fraction", "1", "pairs of nonzero operands whose exponents sum to <= -17: M4's accumulator drops them"},
       {"operand_nan_count", "count", "elements of an operation's operands that are NaN"},
       {"operand_inf_count", "count", "elements of an operation's operands that are infinite"},

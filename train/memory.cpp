@@ -23,8 +23,11 @@ SurfaceBytes surface_bytes(const ModelShape& shape, const ane::Variant& variant)
     bool weights = false;
     for (const ane::Slot& slot : layout.slots()) weights = weights || slot.kind == ane::SlotKind::weight;
     if (plan.step(name).input_surface_of.empty()) (weights ? bytes.layer : bytes.shared) += layout.input_bytes();
-    for (const ane::Slot& slot : layout.compiled())
-      bytes.layer += kHalf * slot.channels.padded_size() * slot.width.padded_size();
+    for (const ane::Slot& slot : layout.compiled()) {
+      const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
+      const std::int64_t scales = slot.outputs == ane::Slot::Outputs::columns ? width : channels;
+      bytes.layer += slot.eight_bits ? channels * width + kHalf * scales : kHalf * channels * width;
+    }
     bytes.shared += layout.output_bytes();
   }
   return bytes;

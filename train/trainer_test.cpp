@@ -73,6 +73,29 @@ TEST(Trainer, StaticWeightsCompileInEveryStepAndChangeNoBit) {
   }
 }
 
+// Compiles are those of static weights; what 8 bits lose is small against what is learnt, and there.
+TEST(Trainer, WeightsOfEightBitsCompileInEveryStepAndLearn) {
+  const ModelShape shape = small_shape(16, 3);
+  const TokenIds tokens = small_tokens(shape);
+  constexpr std::size_t kSteps = 12;
+  DeviceRun fp16(shape, "h16", {}, {});
+  Trainer reference(TrainState::of(small_model(shape)), *fp16.backend, small_settings(), nullptr);
+  const auto expected = train(reference, tokens, shape.seq, kSteps);
+  for (const ane::Weights weights : {ane::Weights::int8, ane::Weights::w8a8}) {
+    DeviceRun device(shape, "h16", {}, {.weights = weights});
+    Trainer trainer(TrainState::of(small_model(shape)), *device.backend, small_settings(), nullptr);
+    const auto got = train(trainer, tokens, shape.seq, kSteps);
+    EXPECT_EQ(device.device->counters().compile_attempts, 2 + static_cast<std::int64_t>(kSteps) * 3 * 8);
+    EXPECT_LT(got.back().loss, got.front().loss);
+    for (std::size_t i = 0; i < kSteps; ++i) EXPECT_NEAR(got[i].loss, expected[i].loss, 0.02 * expected[i].loss) << i;
+    EXPECT_NE(got.front().loss, expected.front().loss);
+    // The same training again has the same bits: scales come from the step's own activations.
+    DeviceRun again(shape, "h16", {}, {.weights = weights});
+    Trainer second(TrainState::of(small_model(shape)), *again.backend, small_settings(), nullptr);
+    EXPECT_EQ(train(second, tokens, shape.seq, kSteps).back().loss, got.back().loss);
+  }
+}
+
 TEST(Trainer, AccumulationAveragesTheSequencesOfAStep) {
   const ModelShape shape = small_shape();
   const TokenIds tokens = small_tokens(shape);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/emulator.h"
 #include "ane/layer_plan.h"
 #include "reference/llama2c.h"
@@ -84,7 +85,8 @@ std::vector<std::string> all_profiles() {
 std::vector<ProfiledCase> on_profiles(const std::vector<std::string>& profiles, const std::vector<Case>& cases) {
   std::vector<ProfiledCase> all;
   for (const std::string& profile : profiles)
-    for (const Case& c : cases) all.push_back({profile, c});
+    for (const Case& c : cases)
+      if (emulator::has_rules(emulator::find_profile(profile), c.variant)) all.push_back({profile, c});
   return all;
 }
 

@@ -16,7 +16,7 @@ std::string_view mechanism_name(Mechanism mechanism) {
 const std::vector<Defect>& defect_catalogue() {
   static const std::vector<Defect> catalogue = [] {
     std::vector<Defect> all;
-    for (const auto part : {program_defects, staging_defects, output_defects, arithmetic_defects})
+    for (const auto part : {program_defects, eight_bit_defects, staging_defects, output_defects, arithmetic_defects})
       for (Defect& defect : part()) all.push_back(std::move(defect));
     return all;
   }();

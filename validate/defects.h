@@ -89,6 +89,7 @@ const Defect& find_defect(std::string_view name);
 
 // The parts of the catalogue.
 std::vector<Defect> program_defects();
+std::vector<Defect> eight_bit_defects();
 std::vector<Defect> staging_defects();
 std::vector<Defect> output_defects();
 std::vector<Defect> arithmetic_defects();

@@ -49,6 +49,10 @@ struct Sites {
       }
       c.data = DataKind::exact;
       cases.push_back(c);
+      c.data = DataKind::random;
+      c.variant.weights = ane::Weights::w8a8;
+      const auto compiled = spec.layout(kernel_config(c)).compiled();
+      if (std::ranges::any_of(compiled, [](const ane::Slot& slot) { return slot.eight_bits; })) cases.push_back(c);
     }
     for (const Case& c : cases) healthy.push_back(prepare_healthy(options_for(*device), c));
   }
@@ -74,7 +78,7 @@ TEST_P(Catalogue, IsFoundWhereItIsMostVisible) {
   const std::size_t where = visible->second;
   const HealthyCase& healthy = sites.healthy[where];
   const auto device = make_defective_device(*sites.device, profile(), defect, healthy.site);
-  const CaseResult found = KernelChecker(options_for(*device)).run(sites.cases[where], healthy.data);
+  const CaseResult found = KernelChecker(options_for(*device)).run(sites.cases[where], *healthy.data);
   EXPECT_TRUE(found.status == Status::failed || found.status == Status::wrong_result ||
               found.status == Status::nonfinite || found.status == Status::unstable)
       << case_text(sites.cases[where]) << ' ' << status_name(found.status);
@@ -85,7 +89,7 @@ TEST_P(Catalogue, IsFoundWhereItIsMostVisible) {
   spec.program = [&](const ane::KernelConfig&, const ane::PackedLayout&) { return defect.program(healthy.site); };
   wrong.registry = {};
   wrong.registry.add(spec);
-  EXPECT_EQ(KernelChecker(wrong).run(sites.cases[where], healthy.data).status, Status::wrong_result);
+  EXPECT_EQ(KernelChecker(wrong).run(sites.cases[where], *healthy.data).status, Status::wrong_result);
 }
 
 std::vector<std::string> names() {
@@ -117,8 +121,8 @@ TEST(DefectiveDevice, WithoutADefectIsHealthy) {
   for (const Defect* defect : {&nothing, &same}) {
     for (std::size_t i = 0; i < sites.cases.size(); ++i) {
       const auto device = make_defective_device(*sites.device, profile(), *defect, sites.healthy[i].site);
-      const CaseResult healthy = KernelChecker(options_for(*sites.device)).run(sites.cases[i], sites.healthy[i].data);
-      const CaseResult result = KernelChecker(options_for(*device)).run(sites.cases[i], sites.healthy[i].data);
+      const CaseResult healthy = KernelChecker(options_for(*sites.device)).run(sites.cases[i], *sites.healthy[i].data);
+      const CaseResult result = KernelChecker(options_for(*device)).run(sites.cases[i], *sites.healthy[i].data);
       EXPECT_EQ(result.output_hash, healthy.output_hash) << sites.cases[i].kernel;
       EXPECT_EQ(visibility(sites.healthy[i], *defect, profile()).ratio, 0) << sites.cases[i].kernel;
     }

@@ -111,7 +111,11 @@ class FaultyArithmetic {
   }
   void matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out, ThreadPool* pool) const {
     using Product = ArithmeticFault::Product;
-    if (fault_->truncates) {
+    // Sums of integers are exact: nothing is rounded that a fault could round in another way.
+    const bool rounds = fault_->truncates || fault_->product == Product::fp16_sums;
+    if (step.integers && rounds) {
+      base_.matmul(step, x, y, bias, out, pool);
+    } else if (fault_->truncates) {
       if constexpr (std::is_same_v<Element, float>)
         each_dot(x, y, out, sum_);
       else

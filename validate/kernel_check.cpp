@@ -34,6 +34,40 @@ std::string program_key(const Case& c) {
   return case_text(key);
 }
 
+/// The natural weight's number that belongs to element [c, w] of a slot, by the slot's name alone: `wq_t` is the
+/// transpose of `wq`.
+/// With the slot's factor.
+double natural_number(const ane::Slot& slot, const CaseData& data, std::int64_t c, std::int64_t w) {
+  const bool transposed = slot.name.ends_with("_t");
+  const Tensor& natural = data.weights.at(transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name);
+  const std::int64_t at = transposed ? w * slot.channels.size() + c : c * slot.width.size() + w;
+  return static_cast<double>(natural.data[static_cast<std::size_t>(at)]) * slot.scale;
+}
+
+/// An 8-bit weight, q·s as the program's text and files say, lies within half a step of the natural one; how large a
+/// step may be is worked out from the natural weights of the output channel: nine scales from max/127 to twice that.
+void check_eight_bits(const ane::Slot& slot, const CaseData& data, const reference::Matrix<float>& held) {
+  const bool columns =
+      slot.name.ends_with("_t") || slot.weight == "w";  // natural rows are outputs, dynMatmul's columns
+  const std::int64_t lines = columns ? held.cols() : held.rows(), depth = columns ? held.rows() : held.cols();
+  for (std::int64_t line = 0; line < lines; ++line) {
+    const auto place = [&](std::int64_t i) { return columns ? std::pair{i, line} : std::pair{line, i}; };
+    double largest = 0;
+    for (std::int64_t i = 0; i < depth; ++i)
+      largest = std::max(largest, std::abs(natural_number(slot, data, place(i).first, place(i).second)));
+    const double half_step = std::max(2 * (9.0 / 8) * largest / 127, 0x1p-19) / 2;
+    for (std::int64_t i = 0; i < depth; ++i) {
+      const auto [c, w] = place(i);
+      const double expected = natural_number(slot, data, c, w);
+      if (!(std::abs(static_cast<double>(held(c, w)) - expected) <= half_step))
+        throw Error(ExitCode::check_failed, "8-bit weight " + slot.name,
+                    fmt::format("channel {} column {} holds {}, the weight {} gives {} within {:.3g}", c, w, held(c, w),
+                                slot.weight, expected, half_step),
+                    "the program's numbers, scales and zero point are not those of the layer's weights");
+    }
+  }
+}
+
 /// What a slot must hold, worked out from its name and the natural tensor alone, not from the layout's own idea of it:
 /// `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets, on the surface or in the
 /// program.
@@ -41,6 +75,10 @@ void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
                           const reference::Matrices<float>& inputs) {
   for (const ane::Slot& slot : layout.operands()) {
     if (slot.kind != ane::SlotKind::weight) continue;
+    if (slot.eight_bits) {
+      check_eight_bits(slot, data, inputs.at(slot.name));
+      continue;
+    }
     const bool transposed = slot.name.ends_with("_t");
     const std::string weight = transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name;
     const Tensor& natural = data.weights.at(weight);
@@ -86,10 +124,24 @@ reference::Matrices<float> kernel_inputs(const ane::CompiledKernel& kernel, ane:
   return inputs;
 }
 
-/// Of the weights that a program is to hold; empty when it holds none.
-std::string compiled_weights_hash(const ane::PackedLayout& layout, const CaseData& data) {
+/// In place of 8-bit weights the natural ones: the reference computes with these, so that what quantizing costs is part
+/// of the error that is bounded.
+void take_natural_weights(const ane::PackedLayout& layout, const CaseData& data, reference::Matrices<float>& inputs) {
+  for (const ane::Slot& slot : layout.compiled()) {
+    if (!slot.eight_bits) continue;
+    reference::Matrix<float>& m = inputs.at(slot.name);
+    for (std::int64_t c = 0; c < m.rows(); ++c)
+      for (std::int64_t w = 0; w < m.cols(); ++w) m(c, w) = static_cast<float>(natural_number(slot, data, c, w));
+  }
+}
+
+/// Of the weights that a program is to hold, and of the activations that it is calibrated on; empty when it holds none.
+std::string compiled_weights_hash(const ane::PackedLayout& layout, const CaseData& data, const ane::Variant& variant) {
   if (layout.compiled().empty()) return {};
   Hasher hasher;
+  if (variant.weights == ane::Weights::w8a8)
+    for (const auto& [slot, tensor] : data.activations)
+      hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
   for (const ane::Slot& slot : layout.compiled()) {
     const Tensor& tensor = data.weights.at(slot.weight);
     hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
@@ -151,6 +203,16 @@ bool worse(Status status, Status than) {
   return rank(status) > rank(than);
 }
 
+/// Which activation has more than that share of its elements beyond the range that it was calibrated for. Empty: none.
+std::string mostly_clipped(const std::vector<CaseStatistics>& statistics) {
+  if (statistics.empty()) return {};
+  for (const emulator::QuantizeStatistics& quantized : statistics.front().program.quantizations)
+    if (quantized.clip_fraction > kFewDropped)
+      return fmt::format("{:.2g} % of the elements that {} quantizes are clipped", 100 * quantized.clip_fraction,
+                         quantized.result);
+  return {};
+}
+
 /// Where the accumulator drops products: the smallest loss scale that was tried under which it drops few, and nothing
 /// overflows. Empty when there is none, or dropping is not what is wrong.
 std::string cure(const emulator::Profile& profile, const std::vector<CaseStatistics>& statistics) {
@@ -190,13 +252,14 @@ KernelChecker::Ready& KernelChecker::ready(const Case& c, const CaseData& data) 
   const std::string key = program_key(c);
   const ane::KernelSpec& spec = options_.registry.find(c.kernel);
   ane::KernelConfig config = kernel_config(c);
-  const std::string weights = compiled_weights_hash(spec.layout(config), data);
+  const std::string weights = compiled_weights_hash(spec.layout(config), data, c.variant);
   if (const auto found = ready_.find(key); found != ready_.end() && found->second.weights_hash == weights)
     return found->second;
   ane::Device& device = *options_.device;
   config.weights = &data.weights;
+  config.activations = &data.activations;
   Ready made{ane::compile_kernel(device, spec, config, options_.programs), nullptr, weights};
-  made.kernel.config.weights = nullptr;  // the case's data go, the kernel stays
+  made.kernel.config.weights = made.kernel.config.activations = nullptr;  // the case's data go, the kernel stays
   made.request = device.make_request(
       made.kernel.executable, device.create_surface(static_cast<std::size_t>(made.kernel.layout.input_bytes())),
       device.create_surface(static_cast<std::size_t>(made.kernel.layout.output_bytes())));
@@ -242,8 +305,9 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
 
   ane::stage_weights(layout, data.weights, input, options_.pool);
   for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
-  const reference::Matrices<float> inputs = kernel_inputs(kernel, input);
+  reference::Matrices<float> inputs = kernel_inputs(kernel, input);
   check_staged_weights(layout, data, inputs);
+  take_natural_weights(layout, data, inputs);
   if (const std::string beyond = beyond_fp16(layout, inputs); !beyond.empty()) {
     result.status = Status::nonfinite;
     result.reason = beyond;
@@ -316,6 +380,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
                        result.blocks);
   if (c.data != DataKind::exact)
     result.statistics = case_statistics(data, layout, input, plan, options_.profile, options_.pool);
+  if (result.status == Status::ok) result.reason = mostly_clipped(result.statistics);
+  if (!result.reason.empty() && result.status == Status::ok) result.status = Status::degraded;
   if (result.status == Status::degraded) result.reason += cure(options_.profile, result.statistics);
   if (result.output_hash != second && worse(Status::unstable, result.status)) {
     result.status = Status::unstable;

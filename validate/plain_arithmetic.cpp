@@ -32,6 +32,19 @@ void map_elements(const PlainArithmetic::In& x, const PlainArithmetic::Out& out,
   });
 }
 
+/// out = f(x, place of the element in the contiguous output).
+template <class F>
+void map_places(const PlainArithmetic::In& x, const PlainArithmetic::Out& out, const F& f) {
+  const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});
+  for (std::int64_t r = 0; r < loop.rows(); ++r) {
+    const Row<2> row = loop.row(r);
+    for (std::int64_t i = 0; i < row.count; ++i) {
+      const std::int64_t at = row.offset[1] + i * row.step[1];
+      out.data[at] = f(x.data[row.offset[0] + i * row.step[0]], at);
+    }
+  }
+}
+
 template <class F>
 void map_pairs(const PlainArithmetic::In& x, const PlainArithmetic::In& y, const PlainArithmetic::Out& out,
                ThreadPool* pool, const F& f) {
@@ -74,6 +87,12 @@ void PlainArithmetic::unary(const Step& step, const In& x, const Out& out, Threa
       return each([](double v) { return v / (1 + std::exp(-v)); });
     case Function::relu:
       return each([](double v) { return std::max(0.0, v); });
+    case Function::quantize:
+      return map_places(
+          x, out, [&](double v, std::int64_t at) { return v / step.units.scale_of(at) + step.units.zero_of(at); });
+    case Function::dequantize:
+      return map_places(
+          x, out, [&](double v, std::int64_t at) { return (v - step.units.zero_of(at)) * step.units.scale_of(at); });
     default:
       no_rule(step);
   }
@@ -148,9 +167,16 @@ void PlainArithmetic::softmax(const Step&, const In& x, const Out& out, ThreadPo
   });
 }
 
-void PlainArithmetic::matmul(const Step&, const In& x, const In& y, const In* bias, const Out& out,
+void PlainArithmetic::matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
                              ThreadPool* pool) const {
   emulator::matrix_product(x, y, out, pool);
+  if (step.integers) {
+    const int last = out.shape.rank - 1;
+    for (std::int64_t batch = 0; batch < out.batches(); ++batch)
+      for (std::int64_t m = 0; m < out.shape[last - 1]; ++m)
+        for (std::int64_t n = 0; n < out.shape[last]; ++n)
+          out.matrix(batch)[m * out.strides[last - 1] + n * out.strides[last]] *= step.integers->scale(m, n);
+  }
   if (bias == nullptr) return;
   In shift{bias->data, out.shape, out.strides};  // one per row
   for (int axis = 0; axis < out.shape.rank; ++axis) shift.strides[axis] = 0;

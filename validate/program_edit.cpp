@@ -1,6 +1,7 @@
 #include "validate/program_edit.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "ane/half.h"
@@ -14,6 +15,9 @@ mil::Literal& literal(mil::Operation& operation, std::string_view key) {
     if (attribute.key == key) return attribute.literal;
   throw std::logic_error("operation '" + operation.result + "' has no attribute '" + std::string(key) + "'");
 }
+
+/// A weight file of its own for scales that were changed: the numbers stay where they are.
+std::string scale_path(std::string_view id) { return mil::weight_path(std::string(id) + "_scale"); }
 
 }  // namespace
 
@@ -46,6 +50,53 @@ void ProgramEdit::change_weights(std::string_view id, const std::function<void(s
   program_.weights.at(blob.path) = writer.finish();
 }
 
+void ProgramEdit::change_eight_bits(std::string_view id, const std::function<void(EightBits&)>& change) {
+  mil::Operation& constant = operation(id);
+  const mil::Shape& shape = constant.type.shape;
+  auto& scale = literal(constant, "scale");
+  auto& zero = std::get<std::vector<double>>(literal(constant, "zero_point").value).at(0);
+  auto& axis = std::get<std::vector<double>>(literal(constant, "axis").value).at(0);
+  const auto& blob = std::get<mil::BlobFile>(scale.value);
+  const auto bytes = static_cast<std::uint64_t>(2 * scale.type.elements());
+  const ane::Blob held = ane::read_blob(program_.weights.at(blob.path), blob.offset, bytes, blob.path);
+  EightBits before;
+  for (std::size_t i = 0; i < bytes; i += 2) {
+    ane::half_t bits;
+    std::memcpy(&bits, held.bytes.data() + i, 2);
+    before.scales.push_back(static_cast<double>(ane::to_float(bits)));
+  }
+  before.zero_point = zero;
+  before.axis = static_cast<std::int64_t>(axis);
+  EightBits after = before;
+  change(after);
+  if (after.scales.size() != static_cast<std::size_t>(shape[static_cast<std::size_t>(after.axis)]))
+    throw std::logic_error("an axis of '" + std::string(id) + "' has another number of scales");
+  const auto scale_at = [&](const EightBits& of, std::size_t element) {
+    std::size_t inner = 1;
+    for (auto i = static_cast<std::size_t>(of.axis) + 1; i < shape.size(); ++i)
+      inner *= static_cast<std::size_t>(shape[i]);
+    return of.scales[element / inner % of.scales.size()];
+  };
+  std::vector<double>& exact = program_.exact_constants.at(std::string(id));
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    exact[i] = (exact[i] / scale_at(before, i) + before.zero_point - after.zero_point) * scale_at(after, i);
+  std::vector<ane::half_t> bits;
+  for (const double value : after.scales) bits.push_back(ane::to_half(value));
+  ane::BlobWriter writer;
+  const std::string path = scale_path(id);
+  scale.value = mil::BlobFile{path, writer.add(bits)};
+  program_.weights[path] = writer.finish();
+  zero = after.zero_point;
+  axis = static_cast<double>(after.axis);
+}
+
+std::vector<std::string> ProgramEdit::eight_bit_constants() const {
+  std::vector<std::string> ids;
+  for (const mil::Operation& operation : program_.graph.functions.at(0).operations)
+    if (operation.op == "constexpr_affine_dequantize") ids.push_back(operation.result);
+  return ids;
+}
+
 void ProgramEdit::set_argument(std::string_view result, std::string_view key, std::string_view value) {
   (void)operation(value);
   argument(result, key).values = {std::string(value)};
@@ -60,6 +111,11 @@ void ProgramEdit::set_constant_argument(std::string_view result, std::string_vie
   argument(result, key).values = {constant.result};
   auto& operations = program_.graph.functions.at(0).operations;
   operations.insert(operations.begin(), std::move(constant));
+}
+
+double ProgramEdit::number(std::string_view result, std::string_view key) {
+  mil::Operation& constant = operation(argument(result, key).values.at(0));
+  return std::get<std::vector<double>>(literal(constant, "val").value).at(0);
 }
 
 void ProgramEdit::replace_uses(std::string_view from, std::string_view to,

@@ -60,6 +60,8 @@ void add_statistics(std::vector<Record>& rows, const Record& base, const emulato
   }
   for (const emulator::SliceStatistics& slice : statistics.slices)
     add_value(rows, base, slice.result, "slice_peak", slice.peak);
+  for (const emulator::QuantizeStatistics& quantized : statistics.quantizations)
+    add_value(rows, base, quantized.result, "clip_fraction", quantized.clip_fraction);
   for (const emulator::SpecialStatistics& special : statistics.specials) {
     add_value(rows, base, special.result, "operand_nan_count", static_cast<double>(special.nan_count));
     add_value(rows, base, special.result, "operand_inf_count", static_cast<double>(special.inf_count));

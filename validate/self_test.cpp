@@ -50,7 +50,7 @@ class CaseTrial {
     Detection detection = start(defect);
     detection.detectable = detection.visibility.visible();
     const auto device = make_defective_device(*device_, profile_, defect, healthy_.site);
-    read_verdict(options_.judge(options_for(*device), c_, healthy_.data), detection);
+    read_verdict(options_.judge(options_for(*device), c_, *healthy_.data), detection);
     if (detection.missed() && !defect.always_visible) {
       const Visibility expected = visibility(healthy_, defect, profile_, true);
       if (!expected.visible()) {
@@ -73,7 +73,7 @@ class CaseTrial {
     CheckOptions wrong = check_;
     wrong.registry = {};
     wrong.registry.add(spec);
-    read_verdict(options_.judge(wrong, c_, healthy_.data), detection);
+    read_verdict(options_.judge(wrong, c_, *healthy_.data), detection);
     if (detection.flagged && detection.status != Status::wrong_result) detection.flagged = false;
     return detection;
   }

@@ -1,6 +1,7 @@
 // What the self-test runs through.
 #include <algorithm>
 
+#include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/emulator.h"
 #include "validate/self_test.h"
 #include "validate/suites.h"
@@ -51,6 +52,29 @@ std::vector<Case> settings(const ane::KernelSpec& spec, const ModelShape& shape,
   return cases;
 }
 
+/// Weights of 8 bits, and activations as well where the profile has a rule.
+std::vector<ane::Variant> eight_bit_variants(const emulator::Profile& profile) {
+  std::vector<ane::Variant> variants;
+  for (const ane::Weights weights : {ane::Weights::int8, ane::Weights::w8a8}) {
+    const ane::Variant variant{.weights = weights};
+    if (emulator::has_rules(profile, variant)) variants.push_back(variant);
+  }
+  return variants;
+}
+
+bool has_eight_bits(const ane::KernelSpec& spec, const Case& c) {
+  const auto layout = spec.layout(kernel_config(c));
+  return std::ranges::any_of(layout.compiled(), [](const ane::Slot& slot) { return slot.eight_bits; });
+}
+
+/// What is committed on kernels with 8-bit weights: their own defects, and one that every kernel may have.
+std::vector<const Defect*> defects_of_eight_bits() {
+  static const std::vector<Defect> own = eight_bit_defects();
+  std::vector<const Defect*> chosen = {&find_defect("element_2_percent")};
+  for (const Defect& defect : own) chosen.push_back(&find_defect(defect.name));
+  return chosen;
+}
+
 }  // namespace
 
 SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint64_t seed) {
@@ -76,6 +100,13 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
     for (const ane::KernelSpec& spec : registry.all())
       if (spec.name != "dynMatmul" && (full || i == 0 || i == 5))
         for (const Case& c : settings(spec, shapes[i], seed)) plan.defective.push_back({c, all});
+  for (const ane::Variant& variant : eight_bit_variants(emulator::find_profile(profile)))
+    for (const std::size_t shape : {std::size_t{0}, std::size_t{3}})  // ratio 2, with square weights; ratio 4
+      for (const ane::KernelSpec& spec : registry.all())
+        for (Case c : settings(spec, shapes[shape], seed)) {
+          c.variant = variant;
+          if (has_eight_bits(spec, c)) plan.defective.push_back({c, defects_of_eight_bits()});
+        }
   // Every run has a seed of its own; half of the shapes under one profile and half under the next, unless there is
   // time.
   std::uint64_t next = seed;
@@ -87,6 +118,11 @@ SelfTestPlan SelfTestPlan::make(const std::string& profile, bool full, std::uint
         for (const DataKind kind : kStructuredKinds) {
           cases.push_back(base_case(spec, shapes[i], seed));
           cases.back().data = kind;
+        }
+        for (const ane::Variant& variant : eight_bit_variants(emulator::profiles()[p])) {
+          cases.push_back(base_case(spec, shapes[i], seed));
+          cases.back().variant = variant;
+          if (!has_eight_bits(spec, cases.back())) cases.pop_back();
         }
         for (Case& c : cases) {
           c.seed = next++;

@@ -22,6 +22,10 @@ void no_bound(const Step& step, const std::string& why) {
 
 void ShadowArithmetic::require_rule(const Step& step) const {
   if (!from_tables()) return;
+  const bool eight_bits = step.integers || step.function == Function::quantize || step.function == Function::dequantize;
+  if (eight_bits && !model_.profile->eight_bits)
+    no_bound(step, "profile " + model_.profile->name + " has no rule for 8-bit numbers");
+  if (eight_bits) return;
   switch (step.function) {
     case Function::sqrt:
     case Function::rsqrt:
@@ -84,6 +88,11 @@ Shadow stored_between(Shadow x, double low, double high, emulator::Rounding roun
   return x;
 }
 
+Shadow ShadowArithmetic::stored_product(Shadow x, mil::DType dtype) const {
+  if (!model_.profile || dtype != mil::DType::fp16) return stored(x, dtype);
+  return stored_between(x, x.value - x.bound, x.value + x.bound, model_.profile->matmul_rounding);
+}
+
 Shadow ShadowArithmetic::stored(Shadow x, mil::DType dtype) const {
   if (!model_.profile) return x;
   if (dtype != mil::DType::fp16) {
@@ -110,7 +119,8 @@ void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std
   for (std::size_t i = 0; i < to.size(); ++i) {
     const double compiled = constant.values[i];
     if (known != exact_constants_->end()) {
-      const double exact = known->second[known->second.size() == 1 ? 0 : i];
+      const double exact =
+          known->second[known->second.size() == 1 ? 0 : i] / constant.unit(static_cast<std::int64_t>(i));
       to[i].value = exact;
       if (exact_arithmetic) continue;
       to[i].bound = std::abs(compiled - exact);
@@ -120,7 +130,11 @@ void ShadowArithmetic::load_constant(const emulator::PlanConstant& constant, std
       const bool meant = !constant.from_file && std::trunc(compiled) == compiled && std::abs(compiled) <= 2048;
       const bool uncertain = exact_arithmetic && !meant && constant.operand.dtype == mil::DType::fp16;
       to[i].value = compiled;
-      to[i].bound = uncertain ? ane::half_ulp(compiled) / 2 : 0;
+      if (constant.units && exact_arithmetic)  // quantized from anything within half a step
+        to[i].bound =
+            constant.units->scale_of(static_cast<std::int64_t>(i)) / constant.unit(static_cast<std::int64_t>(i)) / 2;
+      else
+        to[i].bound = uncertain ? ane::half_ulp(compiled) / 2 : 0;
     }
   }
 }

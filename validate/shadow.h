@@ -84,6 +84,8 @@ class ShadowArithmetic {
   Shadow read(const Shadow& x) const;
   /// The result of an elementwise operation as a tensor of that type holds it.
   Shadow stored(Shadow x, mil::DType dtype) const;
+  /// The result of a product: rounded as the accumulator's results are.
+  Shadow stored_product(Shadow x, mil::DType dtype) const;
 
   /// One row of a softmax.
   struct SoftmaxRow {
@@ -96,6 +98,10 @@ class ShadowArithmetic {
   };
   void softmax_from_tables(const SoftmaxRow& row) const;
   void softmax_in_double(mil::DType dtype, const SoftmaxRow& row) const;
+  Shadow scaled_sum(const emulator::IntegerProduct& integers, std::int64_t row, std::int64_t column, double reach,
+                    Shadow sum) const;
+  /// quantize and dequantize.
+  void change_units(const emulator::Step& step, const In& x, const Out& out, ThreadPool* pool) const;
   void matmul_in_fp32(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
                       ThreadPool* pool) const;
 

@@ -210,6 +210,8 @@ void binary_infinities(const Step& step, const Shadow& x, const Shadow& y, Shado
 
 void ShadowArithmetic::unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) const {
   require_rule(step);
+  if (step.function == Function::quantize || step.function == Function::dequantize)
+    return change_units(step, x, out, pool);
   const bool table = from_tables() && (step.function == Function::sigmoid || step.function == Function::tanh ||
                                        step.function == Function::exp);
   const RowLoop<2> loop(out.shape, {&x.strides, &out.strides});

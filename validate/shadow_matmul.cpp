@@ -104,7 +104,7 @@ bool any_straddles(const TensorView<const Shadow>& x) {
 void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In& y, const In* bias, const Out& out,
                               ThreadPool* pool) const {
   require_rule(step);
-  if (!model_.profile || model_.profile->accumulator == emulator::Accumulator::fp32)
+  if (step.integers || !model_.profile || model_.profile->accumulator == emulator::Accumulator::fp32)
     return matmul_in_fp32(step, x, y, bias, out, pool);
   // Infinities become the numbers that the product reads; they are rare, and so are the copies.
   const auto as_read = [&](const In& operand, std::vector<Shadow>& copy) {
@@ -131,6 +131,27 @@ void ShadowArithmetic::matmul(const emulator::Step& step, const In& x, const In&
     four_lane_shadows(rule);
 }
 
+/// An exact sum of integers as it leaves the accumulator: from 2^31 on infinite, else times its scale. The products of
+/// scales and sums have 24 bits at the least wherever they are taken; that they have more was not measured.
+Shadow ShadowArithmetic::scaled_sum(const emulator::IntegerProduct& integers, std::int64_t row, std::int64_t column,
+                                    double reach, Shadow sum) const {
+  const double scale = integers.scale(row, column);
+  if (model_.profile && reach >= emulator::kIntegerLimit) {
+    sum.plus_infinity = sum.value + sum.bound >= emulator::kIntegerLimit;
+    sum.minus_infinity = sum.value - sum.bound <= -emulator::kIntegerLimit;
+    sum.finite = std::abs(sum.value) - sum.bound < emulator::kIntegerLimit;
+    if (sum.straddles()) sum.variance = kUnknownVariance;
+  }
+  sum.value *= scale;
+  sum.bound *= scale;
+  if (!model_.profile) return sum;
+  sum.bound += (std::abs(sum.value) + sum.bound) * 0x1p-23;
+  sum.bias *= static_cast<float>(scale);
+  sum.variance *= static_cast<float>(scale * scale);
+  sum.shared *= static_cast<float>(scale);
+  return stored_product(sum, mil::DType::fp16);
+}
+
 void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, const In& y, const In* bias,
                                       const Out& out, ThreadPool* pool) const {
   const Parts a = take_apart(x, false), b = take_apart(y, false);
@@ -148,7 +169,8 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
     multiply(a.view(a.magnitude), b.view(b.bound), out.shape, scratch, pool);
     for (std::size_t i = 0; i < n; ++i) bound[i] += scratch[i];
   }
-  const bool whole = a.whole && b.whole && !a.uncertain && !b.uncertain;
+  // Sums of integers are exact: what their operands stand for is not whole, what a device adds is.
+  const bool whole = step.integers || (a.whole && b.whole && !a.uncertain && !b.uncertain);
   const double gamma = gamma_of(bias != nullptr ? k : k - 1, kUnit32);
   // Partial sums of terms of either sign grow like a random walk, Σ_k k/K·Σa²b² = K/2·Σa²b²; those of one sign like
   // k/K·Σab, whose squares add up to K/3·(Σab)². Each is rounded within 2u of it, uniformly: variance u²/3.
@@ -185,9 +207,11 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
         s.minus_infinity = s.minus_infinity || shift.minus_infinity;
         reach += std::abs(shift.value) + shift.bound;
       }
-      const bool exact = !model_.profile || (whole && reach < 0x1p24);
+      const bool exact = !model_.profile || step.integers || (whole && reach < 0x1p24);
       if (!exact) s.bound += gamma * reach;
-      out.data[row.offset[0] + i * row.step[0]] = stored(s, step.output.dtype);
+      Shadow& to = out.data[row.offset[0] + i * row.step[0]];
+      to = step.integers ? scaled_sum(*step.integers, at / cols % rows, at % cols, reach, s)
+                         : stored(s, step.output.dtype);
     }
   }
 }

@@ -80,14 +80,16 @@ HealthyCase prepare_healthy(const CheckOptions& options, const Case& c) {
   CheckOptions own = options;
   own.keep_shadows = true;
   HealthyCase healthy{DefectSite::of(options.registry.find(c.kernel), kernel_config(c)), {}, {}, {}, {}, {}};
-  healthy.data = make_case_data(c, healthy.site.layout);
+  healthy.data = std::make_shared<const CaseData>(make_case_data(c, healthy.site.layout));
+  healthy.site.config.weights = &healthy.data->weights;
+  healthy.site.config.activations = &healthy.data->activations;
   KernelChecker checker(own);
-  CaseResult result = checker.run(c, healthy.data);
+  CaseResult result = checker.run(c, *healthy.data);
   if (result.blocks.empty())
     throw Error(ExitCode::check_failed, "case '" + case_text(c) + "'",
                 "a healthy device gave nothing: " + result.reason, "run the case with `aneval validate --case`");
   healthy.blocks = std::move(result.blocks);
-  KernelChecker::Ready& ready = checker.ready(c, healthy.data);
+  KernelChecker::Ready& ready = checker.ready(c, *healthy.data);
   const ane::ReadLock input(*ready.request->input());
   healthy.input.assign(input.halves().begin(), input.halves().end());
   healthy.program = std::move(ready.kernel.program);

@@ -5,6 +5,7 @@
 // leaves more than R: such a change must be found. What is smaller may be found, or drown.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,8 +17,8 @@ namespace aneval::validate {
 
 /// A case as a healthy device sees it: what defects are held against.
 struct HealthyCase {
-  DefectSite site;
-  CaseData data;
+  DefectSite site;  // its configuration refers to the data
+  std::shared_ptr<const CaseData> data;
   mil::BuiltProgram program;
   std::vector<ane::half_t> input;      // what lies on the surface
   std::vector<Shadow> exact;           // the output surface in exact arithmetic

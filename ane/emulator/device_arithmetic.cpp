@@ -74,6 +74,10 @@ void DeviceArithmetic::unary(const Step& step, const In& x, const Out& out, Thre
       });
     case Function::relu:
       return pairs(Function::maximum, 0);
+    case Function::quantize:
+      return quantize(step, x, out, pool);
+    case Function::dequantize:
+      return dequantize(step, x, out, pool);
     default:
       break;
   }
@@ -119,6 +123,7 @@ void DeviceArithmetic::binary(const Step& step, const In& x, const In& y, const 
 
 void DeviceArithmetic::matmul(const Step& step, const In& x, const In& y, const In* bias, const Out& out,
                               ThreadPool* pool) const {
+  if (step.integers) return matmul_of_integers(step, x, y, out, pool);
   switch (profile_.accumulator) {
     case Accumulator::fp32:
       matmul_in_fp32(step, x, y, bias, out, pool);
@@ -152,8 +157,12 @@ void DeviceArithmetic::matmul_in_fp32(const Step& step, const In& x, const In& y
 namespace {
 
 /// What a step asks of a chip that nobody published how it does it; empty for what has a rule.
-std::string_view without_rule(const Step& step) {
+std::string_view without_rule(const Step& step, const Profile& profile) {
+  if (step.integers && !profile.eight_bits) return "products of 8-bit numbers";
   switch (step.function) {
+    case Function::quantize:
+    case Function::dequantize:
+      return profile.eight_bits ? "" : step.function == Function::quantize ? "quantize" : "dequantize";
     case Function::sqrt:
       return "sqrt";
     case Function::rsqrt:
@@ -178,11 +187,25 @@ std::string_view without_rule(const Step& step) {
 void require_rules(const Plan& plan, const Profile& profile) {
   if (profile.functions == Functions::exact) return;  // IEEE arithmetic has a rule for everything
   for (const Step& step : plan.steps)
-    if (const std::string_view what = without_rule(step); !what.empty())
+    if (const std::string_view what = without_rule(step, profile); !what.empty())
       throw input_error(
           plan.file + ":" + std::to_string(step.location.line) + ":" + std::to_string(step.location.column),
           "profile " + profile.name + " has no rule for " + std::string(what) + " ('" + step.result + "')",
           "what the engine does there was not measured: write it with other operations, or use profile ieee");
+}
+
+bool has_rules(const Profile& profile, const ane::Variant& variant) {
+  return variant.weights != ane::Weights::w8a8 || profile.eight_bits.has_value();
+}
+
+void require_rules(const ane::Variant& variant, const Profile& profile) {
+  if (!has_rules(profile, variant))
+    throw input_error("variant weights=w8a8",
+                      "profile " + profile.name +
+                          " has no rule eight_bits: nothing is known of that chip's products of "
+                          "8-bit numbers",
+                      "use weights=int8, whose products are fp16, or one of the profiles that `aneval list profiles` "
+                      "gives the rule");
 }
 
 }  // namespace aneval::emulator

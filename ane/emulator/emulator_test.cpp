@@ -278,15 +278,17 @@ TEST(Conv, TakesWeightsAndImagesThatAreViewsOfOneTensor) {
 
 TEST(Program, AnOperationWithoutARuleIsNamedWithItsPlace) {
   const std::string body =
-      "fp16 s = const()[name = string(\"s\"), val = fp16(0x1p-3)];\n"
-      "string t = const()[name = string(\"t\"), val = string(\"int8\")];\n"
-      "tensor<int8, [4]> y = quantize(input = a, output_dtype = t, scale = s)[name = string(\"y\")];\n";
+      "tensor<int32, [1]> b = const()[name = string(\"b\"), val = tensor<int32, [1]>([0])];\n"
+      "tensor<bool, [1]> m = const()[name = string(\"m\"), val = tensor<bool, [1]>([true])];\n"
+      "tensor<fp16, [4]> y = slice_by_index(x = a, begin = b, end = e, begin_mask = m)[name = string(\"y\")];\n";
   try {
-    (void)run("tensor<fp16, [4]> a", body, {{"a", stored({4}, {1, 2, 3, 4})}});
+    (void)run("tensor<fp16, [4]> a",
+              "tensor<int32, [1]> e = const()[name = string(\"e\"), val = tensor<int32, [1]>([4])];\n" + body,
+              {{"a", stored({4}, {1, 2, 3, 4})}});
     FAIL() << "ran an operation it has no rule for";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("quantize"));
-    EXPECT_THAT(error.subject(), HasSubstr("test.mil:6:"));
+    EXPECT_THAT(error.what(), HasSubstr("slice_by_index"));
+    EXPECT_THAT(error.subject(), HasSubstr("test.mil:7:"));
   }
 }
 

@@ -1,10 +1,10 @@
 #include "ane/emulator/plan.h"
 
 #include <algorithm>
-#include <cstring>
 #include <unordered_map>
 
 #include "ane/emulator/operand.h"
+#include "ane/emulator/plan_eight_bits.h"
 #include "ane/half.h"
 #include "ane/mil/ops.h"
 #include "common/error.h"
@@ -35,36 +35,6 @@ const std::unordered_map<std::string_view, Function>& reduce_functions() {
   return table;
 }
 
-/// The elements of a constant, from its literal or its weight file (checked before: read_blob cannot fail on it).
-std::vector<double> constant_values(const mil::Literal& literal, const ane::WeightFiles& weights) {
-  if (const auto* numbers = std::get_if<std::vector<double>>(&literal.value)) {
-    // A single number for a whole tensor is a fill.
-    const auto n = static_cast<std::size_t>(literal.type.elements());
-    return numbers->size() == 1 ? std::vector<double>(n, numbers->front()) : *numbers;
-  }
-  const auto& blob_file = std::get<mil::BlobFile>(literal.value);
-  const auto file = weights.find(blob_file.path);
-  if (file == weights.end())
-    throw input_error("weight file '" + blob_file.path + "'", "is not among the program's weights",
-                      "put it under weights/ beside the program");
-  const auto n = static_cast<std::size_t>(literal.type.elements());
-  const auto bytes = static_cast<std::uint64_t>(mil::dtype_bytes(literal.type.dtype)) * n;
-  const ane::Blob blob = ane::read_blob(file->second, blob_file.offset, bytes, blob_file.path);
-  std::vector<double> values(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (literal.type.dtype == mil::DType::fp32) {
-      float value;
-      std::memcpy(&value, blob.bytes.data() + 4 * i, 4);
-      values[i] = static_cast<double>(value);
-    } else {
-      ane::half_t bits;
-      std::memcpy(&bits, blob.bytes.data() + 2 * i, 2);
-      values[i] = static_cast<double>(ane::to_float(bits));
-    }
-  }
-  return values;
-}
-
 /// Walks the program once, in order, giving every value an operand.
 class Planner {
  public:
@@ -75,6 +45,7 @@ class Planner {
     plan_.file = program_.file;
     for (const mil::Parameter& parameter : function_.parameters) {
       scope_.add(parameter);
+      require_float(parameter.type, parameter.location, "input '" + parameter.name + "'");
       const Operand operand = new_buffer(parameter.type, parameter.location);
       values_[parameter.name] = operand;
       plan_.inputs.push_back({parameter.name, operand});
@@ -85,8 +56,10 @@ class Planner {
     }
     for (const std::string& result : function_.results) {
       const Operand& value = values_.at(result);
+      require_float({value.dtype, {}}, function_.results_location, "output '" + result + "'");
       plan_.outputs.push_back({result, value.contiguous() ? value : moved(StepKind::copy, value, result, {})});
     }
+    drop_unread(plan_);
     return std::move(plan_);
   }
 
@@ -96,13 +69,20 @@ class Planner {
                       reason, remedy);
   }
 
+  void require_float(const mil::TensorType& type, const mil::Location& location, const std::string& what) const {
+    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32)
+      fail(location, what + " of type " + std::string(mil::dtype_name(type.dtype)),
+           "the emulator takes and gives fp16 and fp32 tensors: quantize and dequantize inside the program");
+  }
+
   Operand new_buffer(const mil::TensorType& type, const mil::Location& location) {
     if (static_cast<int>(type.shape.size()) > kMaxRank)
       fail(location, "a tensor of rank " + std::to_string(type.shape.size()),
            "the emulator runs ranks up to " + std::to_string(kMaxRank));
-    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32)
+    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32 && type.dtype != mil::DType::int8 &&
+        type.dtype != mil::DType::uint8)
       fail(location, "a computed tensor of type " + std::string(mil::dtype_name(type.dtype)),
-           "the emulator computes fp16 and fp32 tensors");
+           "the emulator computes fp16 and fp32 tensors, and quantizes them to 8 bits");
     Operand operand;
     operand.buffer = static_cast<int>(plan_.buffers.size());
     operand.shape = extents_of(type.shape);
@@ -179,7 +159,11 @@ class Planner {
     const std::string_view op = operation.op;
     if (op == "const") return;
     const mil::Arguments arguments = mil::resolve_arguments(scope_, operation);
-    if (const auto unary = unary_functions().find(op); unary != unary_functions().end()) {
+    if (op == "constexpr_affine_dequantize") {
+      plan_eight_bit_constant(operation, arguments);
+    } else if (op == "quantize" || op == "dequantize") {
+      plan_quantization(operation, arguments);
+    } else if (const auto unary = unary_functions().find(op); unary != unary_functions().end()) {
       const Operand out = new_buffer(operation.type, operation.location);
       emit(operation, StepKind::unary, unary->second, {value(operation, "x")}, out);
       values_[operation.result] = out;
@@ -311,7 +295,10 @@ class Planner {
     result.shape = out_shape;
     result.strides = contiguous_strides(out_shape);
     // broadcast_to zeroes the strides of axes of size 1: harmless for the matrix axes too, they have one element.
-    emit(operation, StepKind::matmul, Function::none, {broadcast_to(x, x_shape), broadcast_to(y, y_shape)}, result);
+    std::vector<Operand> inputs = {broadcast_to(x, x_shape), broadcast_to(y, y_shape)};
+    auto integers = integer_product(inputs, {rank - 2, rank - 1}, dequantized_);
+    emit(operation, StepKind::matmul, Function::none, std::move(inputs), result);
+    plan_.steps.back().integers = std::move(integers);
     values_[operation.result] = out;
   }
 
@@ -360,9 +347,63 @@ class Planner {
       }
     }
     std::vector<Operand> inputs = {x, weight};
-    if (arguments.has("bias")) inputs.push_back(value(operation, "bias"));
+    // A conv is weight·patches: the weight's scales are those of rows. Groups and biases of 8-bit products are unknown.
+    std::optional<IntegerProduct> integers;
+    if (arguments.has("bias"))
+      inputs.push_back(value(operation, "bias"));
+    else if (conv.groups == 1)
+      integers = integer_product(inputs, {1, 0}, dequantized_);
+    if (integers) std::swap(integers->row_scale, integers->column_scale);
+    if (integers && integers->column_scale.size() != 1) {  // one scale for each channel of x: they vary along the sum
+      inputs = {x, weight};
+      integers.reset();
+    }
     emit(operation, StepKind::conv, Function::none, std::move(inputs), out, 0, conv);
+    plan_.steps.back().integers = std::move(integers);
     values_[operation.result] = out;
+  }
+
+  Units units(const mil::Operation& operation, const mil::Arguments& arguments) const {
+    try {
+      return units_of(arguments, operation.type.shape, weights_);
+    } catch (const mil::InferenceError& error) {
+      fail(operation.location, operation.op + " '" + operation.result + "': " + error.what(),
+           "write its scale and zero point as constants");
+    }
+  }
+
+  void plan_quantization(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const Operand input = value(operation, "input");
+    const Operand out = new_buffer(operation.type, operation.location);
+    const bool back = operation.op == "dequantize";
+    emit(operation, StepKind::unary, back ? Function::dequantize : Function::quantize, {input}, out);
+    plan_.steps.back().units = units(operation, arguments);
+    values_[operation.result] = out;
+    // Products look through it where the integers lie as what they are worth does.
+    if (back && input.contiguous() && input.offset == 0 && has_no_zero_point(plan_.steps.back().units))
+      dequantized_[out.buffer] = {input.buffer, plan_.steps.back().units};
+  }
+
+  /// An 8-bit constant as fp16 numbers (nearest, ties to even, as whoever compiles it may compute them) and, for
+  /// products of integers, as it is; drop_unread() leaves what is needed.
+  void plan_eight_bit_constant(const mil::Operation& operation, const mil::Arguments& arguments) {
+    const mil::Literal& data = *arguments.one("quantized_data").literal;
+    const Units of = units(operation, arguments);
+    const bool from_file = std::holds_alternative<mil::BlobFile>(data.value);
+    std::vector<double> integers = constant_values(data, weights_), numbers(integers.size());
+    for (std::size_t i = 0; i < integers.size(); ++i) {
+      const auto at = static_cast<std::int64_t>(i);
+      numbers[i] = (integers[i] - of.zero_of(at)) * of.scale_of(at);
+      if (operation.type.dtype == mil::DType::fp16)
+        numbers[i] = static_cast<double>(ane::to_float(ane::to_half(numbers[i])));
+    }
+    const Operand out = new_buffer(operation.type, operation.location);
+    values_[operation.result] = out;
+    plan_.constants.push_back({operation.result, out, std::move(numbers), from_file, of, false});
+    if (!has_no_zero_point(of)) return;
+    const Operand raw = new_buffer({mil::DType::int8, operation.type.shape}, operation.location);
+    dequantized_[out.buffer] = {raw.buffer, of};
+    plan_.constants.push_back({operation.result, raw, std::move(integers), from_file, of, true});
   }
 
   void plan_concat(const mil::Operation& operation, const mil::Arguments& arguments) {
@@ -394,6 +435,7 @@ class Planner {
   Plan plan_;
   mil::Scope scope_;
   std::unordered_map<std::string, Operand> values_;
+  std::unordered_map<int, Dequantized> dequantized_;  // by buffer
 };
 
 }  // namespace

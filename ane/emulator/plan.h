@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ane/emulator/eight_bits.h"
 #include "ane/emulator/operand.h"
 #include "ane/mil/program.h"
 #include "ane/weight_blob.h"
@@ -28,6 +29,8 @@ enum class Function {
   square,
   silu,
   relu,
+  quantize,    // to integers q − zero, rounded and clipped to the type of the output
+  dequantize,  // scale times such integers
   // binary
   add,
   sub,
@@ -64,7 +67,9 @@ struct Step {
   std::size_t argument = 0;
   int reduced = 0;
   ConvParameters conv;
-  std::string result;  // SSA identifier, for messages and statistics
+  Units units;                             // of quantize and dequantize, by the element of the output
+  std::optional<IntegerProduct> integers;  // matmul and conv: operands are integers
+  std::string result;                      // SSA identifier, for messages and statistics
   mil::Location location;
 };
 
@@ -74,6 +79,12 @@ struct PlanConstant {
   Operand operand;
   std::vector<double> values;
   bool from_file = false;  // a weight file's, not a literal of the text
+  /// Of an 8-bit constant: `values` are integers q − zero of these units, or the fp16 numbers that they are worth.
+  std::optional<Units> units = {};
+  bool integers = false;
+
+  /// What one unit of element i of `values` is worth.
+  double unit(std::int64_t i) const { return integers ? units->scale_of(i) : 1.0; }
 };
 
 /// A slice with a non-zero begin on the last axis: what some chips multiply by 16 and divide again.
@@ -97,7 +108,7 @@ struct Plan {
 };
 
 /// Slices are views; with `slice_gain` those with a non-zero begin on the last axis are steps of their own, because
-/// they change values. Errors: an operation that the emulator has no rule for, a rank above kMaxRank, an int8 tensor
+/// they change values. Errors: an operation that the emulator has no rule for, a rank above kMaxRank, an int32 tensor
 /// and the like, each with the operation's place. The program has passed the checker.
 Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain = false);
 

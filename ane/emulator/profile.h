@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,9 @@ struct Profile {
   Specials specials = Specials::ieee;
   bool slice_gain = false;      // slices with a non-zero begin on the last axis lose what exceeds kSliceLimit
   std::vector<Ground> grounds;  // by Rule
+  /// What its rule for 8-bit numbers rests on: quantize rounds as elementwise operations do and clips, products are
+  /// exact sums of 32 bits (eight_bits.h). None: nothing is known, and such programs are refused.
+  std::optional<Ground> eight_bits = {};
 
   const Ground& ground(Rule rule) const { return grounds.at(static_cast<std::size_t>(rule)); }
 };
@@ -67,6 +71,9 @@ struct Profile {
 inline constexpr double kAccumulatorLimit = 32768;
 /// 65504/16: what a slice with gain still passes.
 inline constexpr double kSliceLimit = 4094;
+
+/// "measured: …", as the other rules of a profile are printed; "no rule: …" without one.
+std::string eight_bits_text(const Profile& profile);
 
 const std::vector<Profile>& profiles();
 /// The one of that name; null when there is none.

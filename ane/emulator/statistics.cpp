@@ -108,6 +108,7 @@ class StatisticsArithmetic {
   void unary(const Step& step, const In& x, const Out& out, ThreadPool* pool) {
     note_specials(step, x);
     device_.unary(step, x, out, pool);
+    if (step.function == Function::quantize) note_clipped(step, x);
   }
   void binary(const Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) {
     note_specials(step, x);
@@ -134,6 +135,10 @@ class StatisticsArithmetic {
     auto& all = statistics_->matmuls;
     if (all.empty() || all.back().result != step.result) all.push_back({.result = step.result});
     MatmulStatistics& matmul = all.back();
+    if (step.integers) {
+      matmul.acc_peak = std::max(matmul.acc_peak, static_cast<double>(product_peak(x, y, bias, pool)) / kIntegerLimit);
+      return;
+    }
     Pairs pairs;
     for (std::int64_t batch = 0; batch < x.batches(); ++batch)
       for (std::int64_t k = 0; k < x.shape[x.shape.rank - 1]; ++k) {
@@ -147,6 +152,26 @@ class StatisticsArithmetic {
       matmul.drop_fraction = (before + static_cast<double>(pairs.dropped)) / static_cast<double>(matmul.nonzero_pairs);
     matmul.acc_peak =
         std::max(matmul.acc_peak, static_cast<double>(product_peak(x, y, bias, pool)) / kAccumulatorLimit);
+  }
+
+  /// The next integer beyond the range counts as clipped, whatever is rounded to the last one does not.
+  void note_clipped(const Step& step, const In& x) {
+    const bool is_signed = step.output.dtype == mil::DType::int8;
+    const double low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
+    const Extents strides = contiguous_strides(x.shape);
+    const RowLoop<2> loop(x.shape, {&x.strides, &strides});
+    std::int64_t clipped = 0;
+    for (std::int64_t r = 0; r < loop.rows(); ++r) {
+      const Row<2> row = loop.row(r);
+      for (std::int64_t i = 0; i < row.count; ++i) {
+        const std::int64_t at = row.offset[1] + i * row.step[1];
+        const double value = static_cast<double>(x.data[row.offset[0] + i * row.step[0]]);
+        const double q = value / step.units.scale_of(at) + step.units.zero_of(at);
+        clipped += q > high + 0.5 || q < low - 0.5 ? 1 : 0;
+      }
+    }
+    statistics_->quantizations.push_back(
+        {step.result, static_cast<double>(clipped) / static_cast<double>(x.shape.product())});
   }
 
   void note_specials(const Step& step, const In& x) {

@@ -17,8 +17,8 @@ namespace aneval::emulator {
 
 struct MatmulStatistics {
   std::string result;        // SSA identifier
-  double acc_peak = 0;       // largest |partial sum| in order of k, over 32768
-  double drop_fraction = 0;  // of the pairs of nonzero operands, those whose exponents sum to ≤ −17
+  double acc_peak = 0;       // largest |partial sum| in order of k, over 32768; of integers, over 2^31
+  double drop_fraction = 0;  // of the pairs of nonzero operands, those whose exponents sum to ≤ −17; integers: 0
   std::int64_t nonzero_pairs = 0;
 
   /// −log2(acc_peak): the bits left before the accumulator overflows; infinite for an all-zero product.
@@ -30,6 +30,11 @@ struct SliceStatistics {
   double peak = 0;  // largest magnitude
 };
 
+struct QuantizeStatistics {
+  std::string result;
+  double clip_fraction = 0;  // of the elements, those beyond what 8 bits hold
+};
+
 /// Elements of an operation's operands that are NaN or infinite, in the bits.
 struct SpecialStatistics {
   std::string result;
@@ -37,8 +42,9 @@ struct SpecialStatistics {
 };
 
 struct ProgramStatistics {
-  std::vector<MatmulStatistics> matmuls;    // one per matmul or convolution (its images and groups together)
-  std::vector<SliceStatistics> slices;      // with a non-zero begin on the last axis
+  std::vector<MatmulStatistics> matmuls;  // one per matmul or convolution (its images and groups together)
+  std::vector<SliceStatistics> slices;    // with a non-zero begin on the last axis
+  std::vector<QuantizeStatistics> quantizations;
   std::vector<SpecialStatistics> specials;  // only operations that met any
 };
 

@@ -12,8 +12,10 @@ KernelSpec dyn_matmul() {
               throw input_error("kernel dynMatmul", "needs its channels", "give --ic N --oc N, both positive");
             const Axis ic = make_axis(c.ic, c.variant), oc = make_axis(c.oc, c.variant);
             const Axis seq = make_axis(c.shape.seq, c.variant);
-            return PackedLayout::along_width({activation_slot("act", ic, seq), weight_slot("w", ic, oc, "w", false)},
-                                             {output_block("y", oc, seq)}, c.variant);
+            Slot weight = weight_slot("w", ic, oc, "w", false);
+            weight.outputs = Slot::Outputs::columns;
+            return PackedLayout::along_width({activation_slot("act", ic, seq), weight}, {output_block("y", oc, seq)},
+                                             c.variant);
           },
           [](const KernelConfig& c, const PackedLayout& layout) { return projection_sum(c, layout, {{"act", "w"}}); }};
 }

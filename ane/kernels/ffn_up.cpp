@@ -8,7 +8,7 @@ namespace {
 
 mil::BuiltProgram program(const KernelConfig& config, const PackedLayout& layout) {
   Parts p(config, layout);
-  const mil::Value xm = p.rows(p.slot("xm"), "xm");
+  const mil::Value xm = p.rows(p.multiplicand(p.slot("xm"), "xm"), "xm");
   const auto project = [&](std::string_view weight, std::string_view name) {
     return p.channels_first(p.product(xm, p.weight(weight), std::string(name) + "_s"), name);
   };

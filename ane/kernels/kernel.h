@@ -26,8 +26,10 @@ struct KernelConfig {
   /// Constants of weight files keep their types and have no numbers: a program that cannot run, built in a millisecond
   /// at any size (the causal mask alone has S² numbers).
   bool shapes_only = false;
-  /// A layer's tensors by name (wq [Q, D], …), for programs that hold them: weights=static.
+  /// A layer's tensors by name (wq [Q, D], …), for programs that hold them: weights=static, int8 and w8a8.
   const NamedTensors* weights = nullptr;
+  /// Activations by slot name, [channels, S], whose scales a program of weights=w8a8 is calibrated on.
+  const NamedTensors* activations = nullptr;
 };
 
 struct KernelSpec {

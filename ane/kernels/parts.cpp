@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ane/staging.h"
+#include "ane/weight_constants.h"
 #include "common/error.h"
 #include "common/tensor.h"
 
@@ -23,18 +24,38 @@ const Slot* Parts::compiled_slot(std::string_view name) const {
   return found == layout_.compiled().end() ? nullptr : &*found;
 }
 
-/// What staging would write into the slot.
-std::vector<half_t> Parts::compiled_bits(const Slot& slot) const {
+/// The layer's tensors, of which the slot's is compiled in.
+const NamedTensors& Parts::tensors_of(const Slot& slot) const {
   if (config_.weights == nullptr)
-    throw input_error("variant weights=static", "compiles '" + slot.weight + "' into the program, and there is none",
+    throw input_error("variant " + variant_text({.weights = config_.variant.weights}),
+                      "compiles '" + slot.weight + "' into the program, and there is none",
                       "choose weights=dynamic here; validate, bench, train and whole layers of run know the weights");
-  return staged_bits(slot, *config_.weights);
+  return *config_.weights;
 }
+
+/// What staging would write into the slot.
+std::vector<half_t> Parts::compiled_bits(const Slot& slot) const { return staged_bits(slot, tensors_of(slot)); }
 
 Value Parts::compiled_weight(const Slot& slot) {
   const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
   if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
-  return builder_.weight_bits(slot.name, shape, compiled_bits(slot));
+  if (!slot.eight_bits) return builder_.weight_bits(slot.name, shape, compiled_bits(slot));
+  const std::vector<float> numbers = staged_numbers(slot, tensors_of(slot));
+  const EightBitWeight weight = eight_bit_weight(slot, numbers);
+  return builder_.eight_bit_weights(slot.name, shape, weight.axis, weight.values, weight.scales, numbers);
+}
+
+Value Parts::multiplicand(const Value& x, std::string_view activation) {
+  const bool integers = config_.variant.weights == Weights::w8a8 &&
+                        std::ranges::any_of(layout_.compiled(), [](const Slot& s) { return s.eight_bits; });
+  if (!integers || config_.shapes_only) return x;
+  const std::string name(activation);
+  const NamedTensors* known = config_.activations;
+  if (known == nullptr || !known->contains(activation))
+    throw input_error("variant weights=w8a8", "chooses the scale of '" + name + "' by its numbers, and there are none",
+                      "choose weights=int8 here; validate, bench, train and whole layers of run know activations");
+  const auto scale = static_cast<double>(activation_scale(known->find(activation)->second.data));
+  return builder_.dequantize(builder_.quantize(x, scale, name + "_q"), scale, name + "_dq");
 }
 
 Value Parts::slot(std::string_view name) {
@@ -164,7 +185,7 @@ mil::BuiltProgram Parts::finish(const std::vector<Value>& blocks) {
 
 Gate gate(Parts& p) {
   mil::Builder& b = p.builder();
-  const Value xm = p.rows(p.slot("xm"), "xm");
+  const Value xm = p.rows(p.multiplicand(p.slot("xm"), "xm"), "xm");
   const Value h1 = p.product(xm, p.weight("w1_t"), "h1_s");
   const Value h3 = p.product(xm, p.weight("w3_t"), "h3_s");
   const Value silu = b.mul(h1, b.sigmoid(h1, "sigma"), "silu");
@@ -198,6 +219,7 @@ Slot weight_slot(std::string name, const Axis& channels, const Axis& width, std:
   slot.weight = std::move(weight);
   slot.transposed = transposed;
   slot.scale = scale;
+  slot.outputs = transposed ? Slot::Outputs::columns : Slot::Outputs::rows;  // of natural weights they are the rows
   return slot;
 }
 

@@ -42,6 +42,11 @@ class Parts {
   /// weight that is compiled in is a constant of that shape with the numbers that staging would put there.
   mil::Value slot(std::string_view name);
 
+  /// The value of an activation slot as products with weights read it: weights=w8a8 quantizes it to 8 bits and back,
+  /// and the product behind is one of integers. What a program makes itself (g, attn inside a fused kernel) is
+  /// multiplied as fp16: no activation of the case says how large it is.
+  mil::Value multiplicand(const mil::Value& x, std::string_view activation);
+
   /// Slots that lie one below the other, as one: [1, ΣC, 1, width].
   mil::Value stack(const std::vector<std::string_view>& slots, std::string_view name);
 
@@ -106,9 +111,11 @@ class Parts {
   const KernelConfig& config_;
   const PackedLayout& layout_;
   mil::Value compiled_weight(const Slot& slot);
+  const NamedTensors& tensors_of(const Slot& slot) const;
   std::vector<half_t> compiled_bits(const Slot& slot) const;
   mil::Value compiled_filters(const Slot& slot, SummedAxis summed);
   const Slot* compiled_slot(std::string_view name) const;
+  bool has_filters(std::string_view slot) const;
   ProductWeight weight_of(const mil::Value& slot, SummedAxis summed);
   /// Weights that are compiled in keep a file each, by which they are found and judged: the program joins them.
   mil::Value joined(const std::vector<std::string_view>& slots, std::int64_t axis, std::string_view name);

@@ -58,14 +58,20 @@ Value Parts::compiled_filters(const Slot& slot, SummedAxis summed) {
   return builder_.weight_bits(name, shape, as_it_lies ? bits : transposed(bits, channels, width));
 }
 
+/// Whether the program holds that weight as the constant of a convolution. One of 8 bits is turned by operations: its
+/// scales belong to the axis it lies along.
+bool Parts::has_filters(std::string_view slot) const {
+  const Slot* compiled = by_conv() ? compiled_slot(slot) : nullptr;
+  return compiled != nullptr && !compiled->eight_bits;
+}
+
 ProductWeight Parts::weight(std::string_view name, SummedAxis summed) {
-  if (by_conv())
-    if (const Slot* compiled = compiled_slot(name)) return {compiled_filters(*compiled, summed), {}};
+  if (has_filters(name)) return {compiled_filters(*compiled_slot(name), summed), {}};
   return weight_of(slot(name), summed);
 }
 
 ProductWeight Parts::stacked_weight(const std::vector<std::string_view>& slots, std::string_view name) {
-  if (!by_conv() || compiled_slot(slots.front()) == nullptr) return weight_of(stack(slots, name), SummedAxis::channels);
+  if (!has_filters(slots.front())) return weight_of(stack(slots, name), SummedAxis::channels);
   std::vector<Value> filters;
   for (const std::string_view slot : slots)
     filters.push_back(compiled_filters(*compiled_slot(slot), SummedAxis::channels));
@@ -73,8 +79,7 @@ ProductWeight Parts::stacked_weight(const std::vector<std::string_view>& slots, 
 }
 
 ProductWeight Parts::beside_weight(const std::vector<std::string_view>& slots, std::string_view name) {
-  if (!by_conv() || compiled_slot(slots.front()) == nullptr)
-    return weight_of(beside(slots, name), SummedAxis::channels);
+  if (!has_filters(slots.front())) return weight_of(beside(slots, name), SummedAxis::channels);
   std::vector<Value> filters;
   for (const std::string_view slot : slots)
     filters.push_back(compiled_filters(*compiled_slot(slot), SummedAxis::channels));
@@ -88,7 +93,7 @@ Value Parts::product(const Value& rows, const ProductWeight& weight, std::string
 }
 
 Value Parts::project(std::string_view activation, std::string_view weight_slot, std::string_view name) {
-  const Value act = rows(slot(activation), activation);
+  const Value act = rows(multiplicand(slot(activation), activation), activation);
   return product(act, weight(weight_slot), name);
 }
 

@@ -7,7 +7,8 @@ namespace aneval::ane {
 
 using mil::Value;
 
-Projections::Projections(Parts& parts) : parts_(parts), xn_(parts.slot("xn")), rows_(parts.rows(xn_, "xn")) {
+Projections::Projections(Parts& parts)
+    : parts_(parts), xn_(parts.slot("xn")), rows_(parts.rows(parts.multiplicand(xn_, "xn"), "xn")) {
   if (parts.config().variant.qkv != QkvProducts::one) return;
   const ProductWeight weights = parts.beside_weight({"wq_t", "wk_t", "wv_t"}, "wqkv_t");
   together_ = parts.channels_first(parts.product(rows_, weights, "qkv_s"), "qkv");

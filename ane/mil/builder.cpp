@@ -158,6 +158,13 @@ Value Builder::boolean(bool value) {
                   value ? "true" : "false");
 }
 
+Value Builder::eight_bit_integer(std::int64_t value, std::string_view name) {
+  if (value < INT8_MIN || value > INT8_MAX)
+    throw input_error("constant '" + std::string(name) + "'", fmt::format("{} does not fit into int8", value),
+                      "use a smaller number");
+  return constant({{DType::int8, {}}, std::vector<double>{static_cast<double>(value)}}, name, fmt::format("{}", value));
+}
+
 Value Builder::text(std::string_view value, std::string_view name) {
   return constant({{DType::string, {}}, std::string(value)}, name, value);
 }
@@ -192,6 +199,32 @@ Value Builder::file_constant(std::string_view name, TensorType type, std::span<c
   const Value result = file_constant(name, std::move(type), offset);
   weights_.emplace(weight_path(result.id), writer.finish());
   exact_.emplace(result.id, std::move(exact));
+  return result;
+}
+
+Value Builder::eight_bit_weights(std::string_view name, Shape shape, std::int64_t axis,
+                                 std::span<const std::int8_t> numbers, std::span<const float> scales,
+                                 std::span<const float> exact) {
+  require_shape(shape, name);
+  require_count({DType::int8, shape}, numbers.size(), name);
+  require_count({DType::int8, shape}, exact.size(), name);
+  std::vector<ane::half_t> bits;
+  bits.reserve(scales.size());
+  for (const float scale : scales) bits.push_back(rounded(static_cast<double>(scale), name));
+  Operation operation;
+  operation.op = "constexpr_affine_dequantize";
+  operation.result = unique(name);
+  const std::string path = weight_path(operation.result);
+  ane::BlobWriter writer;
+  const std::uint64_t data = writer.add(ane::BlobType::int8, std::as_bytes(numbers)), scale = writer.add(bits);
+  const TensorType scale_type{DType::fp16, {static_cast<std::int64_t>(scales.size())}};
+  operation.attributes = {{"axis", {{DType::int32, {}}, std::vector<double>{static_cast<double>(axis)}}, {}},
+                          {"quantized_data", {{DType::int8, std::move(shape)}, BlobFile{path, data}}, {}},
+                          {"scale", {scale_type, BlobFile{path, scale}}, {}},
+                          {"zero_point", {{DType::int8, {}}, std::vector<double>{0}}, {}}};
+  const Value result = append(std::move(operation));
+  weights_.emplace(path, writer.finish());
+  exact_.emplace(result.id, std::vector<double>(exact.begin(), exact.end()));
   return result;
 }
 
@@ -254,6 +287,23 @@ Value Builder::mul(const Value& x, const Value& y, std::string_view name) {
   return op("mul", {{"x", x}, {"y", y}}, name);
 }
 Value Builder::sigmoid(const Value& x, std::string_view name) { return op("sigmoid", {{"x", x}}, name); }
+
+Value Builder::quantize(const Value& x, double scale, std::string_view name) {
+  return op("quantize",
+            {{"input", x},
+             {"output_dtype", text("int8", "int8_text")},
+             {"scale", scalar(scale, std::string(name) + "_scale")},
+             {"zero_point", eight_bit_integer(0, "zero_point")}},
+            name);
+}
+
+Value Builder::dequantize(const Value& x, double scale, std::string_view name) {
+  return op("dequantize",
+            {{"input", x},
+             {"scale", scalar(scale, std::string(name) + "_scale")},
+             {"zero_point", eight_bit_integer(0, "zero_point")}},
+            name);
+}
 
 Value Builder::softmax(const Value& x, std::int64_t axis, std::string_view name) {
   return op("softmax", {{"axis", integer(axis, "axis")}, {"x", x}}, name);

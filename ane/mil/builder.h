@@ -49,6 +49,7 @@ class Builder {
   Value ints(std::initializer_list<std::int64_t> values, std::string_view name);
   Value ints(const Shape& values, std::string_view name);
   Value boolean(bool value);
+  Value eight_bit_integer(std::int64_t value, std::string_view name);  // int8, rank 0
   Value text(std::string_view value, std::string_view name);
   /// An fp16 tensor in its own weight file `weights/<name>.bin`.
   Value weights(std::string_view name, Shape shape, std::span<const double> exact);
@@ -56,6 +57,10 @@ class Builder {
   Value weight_bits(std::string_view name, Shape shape, std::span<const ane::half_t> bits);
   /// The same without its numbers: the graph names a weight file that does not exist. For questions that shapes answer.
   Value absent_weights(std::string_view name, Shape shape);
+  /// 8-bit numbers q in the weight file and behind them fp16 scales s, one per index of `axis`: an fp16 tensor of q·s
+  /// by constexpr_affine_dequantize, zero point 0. `exact`: what was quantized.
+  Value eight_bit_weights(std::string_view name, Shape shape, std::int64_t axis, std::span<const std::int8_t> numbers,
+                          std::span<const float> scales, std::span<const float> exact);
 
   // Operations; `name` is the SSA identifier of the result (made unique when taken).
   Value slice(const Value& x, const Shape& begin, const Shape& size, std::string_view name);
@@ -67,6 +72,9 @@ class Builder {
   Value mul(const Value& x, const Value& y, std::string_view name);
   Value softmax(const Value& x, std::int64_t axis, std::string_view name);
   Value sigmoid(const Value& x, std::string_view name);
+  /// int8 with one scale, zero point 0, ties and range as the device has them; and back to fp16.
+  Value quantize(const Value& x, double scale, std::string_view name);
+  Value dequantize(const Value& x, double scale, std::string_view name);
   Value reduce_sum(const Value& x, const Shape& axes, bool keep_dims, std::string_view name);
   Value concat(const std::vector<Value>& values, std::int64_t axis, bool interleave, std::string_view name);
   /// Any other operation of the table in ops.h. A repeated key makes a tuple (concat's values).

@@ -222,6 +222,48 @@ void find_classifier(const FunctionView& view, const Family&, const Report& repo
   });
 }
 
+/// The operation that made a value, looking through reshapes and transposes.
+const Operation* made_by(const FunctionView& view, const std::string& identifier) {
+  const Operation* operation = view.producer(identifier);
+  while (operation != nullptr && (operation->op == "reshape" || operation->op == "transpose")) {
+    const std::string* x = view.identifier(*operation, "x");
+    operation = x == nullptr ? nullptr : view.producer(*x);
+  }
+  return operation;
+}
+
+/// Products of which both operands come from 8 bits.
+template <class Judge>
+void each_integer_product(const FunctionView& view, const Report& report, std::string_view op, const Judge& judge) {
+  const std::string_view weight = op == "conv" ? "weight" : "y";
+  each_op(view, report, op, [&](const Operation& operation, const Reporter& found) {
+    for (const std::string_view key : {std::string_view("x"), weight}) {
+      const std::string* identifier = view.identifier(operation, key);
+      const Operation* from = identifier == nullptr ? nullptr : made_by(view, *identifier);
+      if (from == nullptr || (from->op != "dequantize" && from->op != "constexpr_affine_dequantize")) return;
+    }
+    judge(operation, found);
+  });
+}
+
+void find_eight_bits(const FunctionView& view, const Family&, const Report& report) {
+  for (const std::string_view op : {"conv", "matmul"})
+    each_integer_product(view, report, op, [](const Operation& operation, const Reporter& found) {
+      found(
+          operation,
+          "both operands have 8 bits: nobody reports that M1, M2 or M3 multiply such numbers any faster than fp16, or "
+          "in which arithmetic");
+    });
+}
+
+void find_eight_bit_matmul(const FunctionView& view, const Family&, const Report& report) {
+  each_integer_product(view, report, "matmul", [](const Operation& operation, const Reporter& found) {
+    found(operation,
+          "both operands have 8 bits: that the engine adds up integers was measured of conv alone; of a matmul it may "
+          "multiply fp16 numbers, with the limits of those");
+  });
+}
+
 }  // namespace
 
 std::vector<FamilyRule> operation_rules() {
@@ -262,6 +304,12 @@ std::vector<FamilyRule> operation_rules() {
        "a grouped conv whose weight is no constant", "imperatormk/ane-train (M1)", find_conv_groups},
       {"conv-bias", kError, Symptom::compile, kH16, kH15 | kOthers, "a conv with a bias", "Orion README (M4 Max)",
        find_conv_bias},
+      {"eight-bit-product", kWarning, Symptom::performance, kH13 | kH14 | kH15, 0,
+       "a product of two operands of 8 bits: no report of any gain",
+       "maderix/ANE (M4: 1.9 times as fast), #50 (M5 Max); M6 study, H50 (M6)", find_eight_bits},
+      {"eight-bit-matmul", kWarning, Symptom::silent, kH16 | kH17 | kH18, 0,
+       "a matmul of two operands of 8 bits: whether integers are added up is unknown",
+       "M6 study, H50, measured conv alone", find_eight_bit_matmul},
       {"kernel-width-cap", kError, Symptom::compile, kAllFamilies, 0, "a conv kernel wider than 13 (h13) or 15",
        "ANEForge cross-chip, op-quirks", find_kernel_width},
       {"classifier-channels", kWarning, Symptom::compile, kH16, 0,

@@ -51,6 +51,21 @@ std::string matmul_over(const std::string& sum) {
                     statement("1, 1, 32, 32", "b", "matmul(x = p, y = q)"), "b");
 }
 
+/// An activation a that is quantized and dequantized to d, an 8-bit weight w, and a product of the two: in line 6 a
+/// conv, behind the reshapes m and n of both in line 8 a matmul.
+std::string eight_bits(const std::string& product) {
+  const bool conv = product.starts_with("conv");
+  const std::string reshapes =
+      statement("64, 32", "m", "reshape(x = d, shape = f)") + statement("32, 32", "n", "reshape(x = w, shape = g)");
+  return program_of(tensor("1, 32, 1, 64") + " a",
+                    constant("fp16", "s", "0x1p-5") + tensor("1, 32, 1, 64", "int8") +
+                        " q = quantize(input = a, scale = s, output_dtype = t)[];\n" +
+                        statement("1, 32, 1, 64", "d", "dequantize(input = q, scale = s)") +
+                        statement("32, 32, 1, 1", "w", "constexpr_affine_dequantize()") + (conv ? "" : reshapes) +
+                        statement(conv ? "1, 32, 1, 64" : "64, 32", "b", product),
+                    "b");
+}
+
 /// attention of q queries and k keys, in line 2.
 std::string attention(const std::string& queries, const std::string& keys, const std::string& more = "") {
   const std::string q = "1, 8, " + queries + ", 64", k = "1, 8, " + keys + ", 64";
@@ -174,6 +189,9 @@ std::vector<Pair> pairs() {
       {"dynamic-conv-batch", packed_conv("64"), packed_conv("1"), 6, "conv 'b': a batch of 64"},
       {"dynamic-conv-groups", packed_conv("1", ", groups = two"), packed_conv("1"), 6, "conv 'b': 2 groups"},
       {"conv-bias", packed_conv("1", ", bias = o"), packed_conv("1"), 6, "conv 'b': a bias"},
+      {"eight-bit-product", eight_bits("conv(x = d, weight = w)"), eight_bits("conv(x = a, weight = w)"), 6,
+       "conv 'b'"},
+      {"eight-bit-matmul", eight_bits("matmul(x = m, y = n)"), eight_bits("conv(x = d, weight = w)"), 8, "matmul 'b'"},
       {"kernel-width-cap", kernel("16", "49"), kernel("13", "52"), 3, "conv 'b': a kernel width of 16"},
       {"classifier-channels",
        program_of(tensor("1, 32000, 1, 32") + " a",
