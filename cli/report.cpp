@@ -1,13 +1,15 @@
-// aneval report: what a run found, for people.
+// aneval report: what runs found, for people and for other tools.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/command.h"
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
-#include "reports/summary.h"
+#include "reports/html.h"
+#include "reports/report.h"
 
 namespace aneval::cli {
 namespace {
@@ -16,11 +18,43 @@ namespace fs = std::filesystem;
 
 struct ReportOptions {
   std::vector<std::string> results;
-  std::string out, format = "markdown";
+  std::string out, format;
 };
 
+/// What can be written. To add one: a row here.
+struct Format {
+  std::string name, file;
+  bool by_default;
+  std::string (*render)(const reports::ResultSet&, const reports::Report&);
+};
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> table = {
+      {"html", "report.html", true,
+       [](const reports::ResultSet&, const reports::Report& report) { return reports::to_html(report); }},
+      {"markdown", "summary.md", true,
+       [](const reports::ResultSet&, const reports::Report& report) { return reports::to_markdown(report); }},
+  };
+  return table;
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const Format& format : formats()) names.push_back(format.name);
+  return names;
+}
+
+/// The formats that were asked for.
+std::vector<const Format*> chosen_formats(const ReportOptions& o) {
+  std::vector<const Format*> chosen;
+  for (const Format& format : formats())
+    if (o.format.empty() ? format.by_default : format.name == o.format) chosen.push_back(&format);
+  if (chosen.empty()) unknown_name("format", o.format, format_names());
+  return chosen;
+}
+
 /// The folder to write to, made when missing. Without --out: beside the results.
-fs::path output_folder(const ReportOptions& o) {
+fs::path output_folder(const ReportOptions& o, const std::vector<const Format*>& chosen) {
   fs::path folder = o.out;
   if (folder.empty()) {
     if (!fs::is_directory(o.results.front()))
@@ -30,30 +64,35 @@ fs::path output_folder(const ReportOptions& o) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (!fs::is_directory(folder)) throw input_error(folder.string(), "cannot be made a folder", "choose another --out");
-  check_writable(folder / "summary.md");
+  for (const Format* format : chosen) check_writable(folder / format->file);
   return folder;
 }
 
 int report(const ReportOptions& o) {
-  if (o.format != "markdown") unknown_name("format", o.format, {"markdown"});
+  const std::vector<const Format*> chosen = chosen_formats(o);
   for (const std::string& path : o.results)
     if (!fs::exists(path)) throw input_error(path, "does not exist", "name a folder of results, or a result file");
   const reports::ResultSet set = reports::read_result_set({o.results.begin(), o.results.end()});
-  const reports::Summary summary = reports::summarise(set);
-  const fs::path file = output_folder(o) / "summary.md";
-  write_file(file, reports::to_markdown(summary));
-  fmt::print("{}: {} rows: {}\n", reports::verdict_name(summary.verdict), set.rows, file.string());
+  const reports::Report report = reports::make_report(set);
+  const fs::path folder = output_folder(o, chosen);
+  std::string files;
+  for (const Format* format : chosen) {
+    const fs::path file = folder / format->file;
+    write_file(file, format->render(set, report));
+    files += (files.empty() ? "" : ", ") + file.string();
+  }
+  fmt::print("{}: {} rows: {}\n", reports::verdict_name(report.verdict), set.rows, files);
   return 0;
 }
 
 }  // namespace
 
 void add_report(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("report", "what runs found, as summary.md");
+  auto* command = app.add_subcommand("report", "what runs found, as one HTML page and as Markdown");
   auto options = std::make_shared<ReportOptions>();
   command->add_option("results", options->results, "folders of results, or result files (killed runs too)")->required();
   command->add_option("--out", options->out, "folder for the report; without it the results' own");
-  command->add_option("--format", options->format, "markdown")->capture_default_str();
+  command->add_option("--format", options->format, join(format_names(), ", ") + "; without it html and markdown");
   command->callback([options, &action] { action = [options] { return report(*options); }; });
 }
 
