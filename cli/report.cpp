@@ -8,6 +8,8 @@
 #include "common/error.h"
 #include "common/files.h"
 #include "common/names.h"
+#include "reports/exports.h"
+#include "reports/gate/history_page.h"
 #include "reports/html.h"
 #include "reports/report.h"
 
@@ -18,22 +20,26 @@ namespace fs = std::filesystem;
 
 struct ReportOptions {
   std::vector<std::string> results;
-  std::string out, format;
+  std::string out, format, history;
+  reports::CommunityOptions community;
 };
 
 /// What can be written. To add one: a row here.
 struct Format {
   std::string name, file;
   bool by_default;
-  std::string (*render)(const reports::ResultSet&, const reports::Report&);
+  std::string (*render)(const reports::ResultSet&, const reports::Report&, const ReportOptions&);
 };
 
 const std::vector<Format>& formats() {
+  using Set = const reports::ResultSet&;
+  using Report = const reports::Report&;
+  using Options = const ReportOptions&;
   static const std::vector<Format> table = {
-      {"html", "report.html", true,
-       [](const reports::ResultSet&, const reports::Report& report) { return reports::to_html(report); }},
-      {"markdown", "summary.md", true,
-       [](const reports::ResultSet&, const reports::Report& report) { return reports::to_markdown(report); }},
+      {"html", "report.html", true, [](Set, Report report, Options) { return to_html(report); }},
+      {"markdown", "summary.md", true, [](Set, Report report, Options) { return to_markdown(report); }},
+      {"community", "community.json", false, [](Set set, Report, Options o) { return to_community(set, o.community); }},
+      {"wide-csv", "wide.csv", false, [](Set set, Report, Options) { return to_wide_csv(set); }},
   };
   return table;
 }
@@ -68,17 +74,28 @@ fs::path output_folder(const ReportOptions& o, const std::vector<const Format*>&
   return folder;
 }
 
+/// The page of --history, if there is one.
+std::vector<reports::Page> history_pages(const ReportOptions& o) {
+  if (o.history.empty()) return {};
+  const fs::path folder = o.history;
+  const gate::History history = gate::read_history(folder);
+  const auto accepted = gate::read_acknowledgements(folder / gate::kAcknowledgedFile);
+  return {history_page(history, judge_history(history, accepted, {}))};
+}
+
 int report(const ReportOptions& o) {
   const std::vector<const Format*> chosen = chosen_formats(o);
   for (const std::string& path : o.results)
     if (!fs::exists(path)) throw input_error(path, "does not exist", "name a folder of results, or a result file");
+  if (!o.community.username.empty() && o.format != "community")
+    throw input_error("--username", "belongs to --format community", "leave it out: no other output names anybody");
   const reports::ResultSet set = reports::read_result_set({o.results.begin(), o.results.end()});
-  const reports::Report report = reports::make_report(set);
+  const reports::Report report = reports::make_report(set, history_pages(o));
   const fs::path folder = output_folder(o, chosen);
   std::string files;
   for (const Format* format : chosen) {
     const fs::path file = folder / format->file;
-    write_file(file, format->render(set, report));
+    write_file(file, format->render(set, report, o));
     files += (files.empty() ? "" : ", ") + file.string();
   }
   fmt::print("{}: {} rows: {}\n", reports::verdict_name(report.verdict), set.rows, files);
@@ -93,6 +110,10 @@ void add_report(CLI::App& app, Action& action) {
   command->add_option("results", options->results, "folders of results, or result files (killed runs too)")->required();
   command->add_option("--out", options->out, "folder for the report; without it the results' own");
   command->add_option("--format", options->format, join(format_names(), ", ") + "; without it html and markdown");
+  command->add_option("--history", options->history,
+                      "folder of `aneval compare --history`: its page becomes a part of the report");
+  command->add_option("--username", options->community.username,
+                      "name in a community submission; without it nobody is named");
   command->callback([options, &action] { action = [options] { return report(*options); }; });
 }
 

@@ -71,7 +71,7 @@ Chart bound_chart(const ResultSet& set, const std::string& model) {
                  {"shape", in_order(nominal(kSetting))},
                  {"tooltip", tooltip({"kernel", "block", "error / bound", kSetting})}}}};
   dots["encoding"]["y"]["title"] = nullptr;
-  const Json limit = {{"mark", {{"type", "rule"}, {"strokeDash", {6, 4}}, {"strokeWidth", 2}}},
+  const Json limit = {{"mark", {{"type", "rule"}, {"strokeDash", {6, 4}}, {"strokeWidth", 2}, {"aria", false}}},
                       {"encoding", {{"x", {{"datum", 1}}}, {"color", {{"value", "var(--bad)"}}}}}};
   return make_chart(
       "Largest error over its derived bound, " + model,

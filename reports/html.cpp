@@ -153,7 +153,7 @@ std::string script_json(std::string_view json) {
 }
 
 std::string sort_key(std::string_view cell) {
-  for (const std::string_view sign : {"≤ ", "≥ ", "×", "CPU steps: "})
+  for (const std::string_view sign : {"≤ ", "≥ ", "×", "+", "CPU steps: "})
     if (cell.starts_with(sign)) cell.remove_prefix(sign.size());
   double value = 0;
   const auto [end, error] = fast_float::from_chars(cell.data(), cell.data() + cell.size(), value);

@@ -170,7 +170,6 @@ Page latency_page(const ResultSet& set) {
   }
   for (const auto& [model, rows] : charts) {
     Json x = logarithmic("time in ms", "time of an evaluation, ms");
-    x["scale"]["zero"] = false;
     x["scale"]["nice"] = false;
     x["axis"] = {{"tickCount", 4}, {"format", "~g"}};
     Json drawing = {

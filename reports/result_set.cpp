@@ -81,8 +81,21 @@ const std::vector<const SeriesMap::Entry*>& SeriesMap::ordered() const {
   return ordered_;
 }
 
+bool ResultSet::continues_last(const Record& row) const {
+  if (last_series_ == nullptr) return false;
+  const Setting& s = *last_setting_;
+  const SeriesKey& k = *last_key_;
+  const RunContext& run = row.run;
+  // What differs most often comes first.
+  return k.metric == row.metric && k.item == row.item && k.phase == row.phase && k.kernel == row.kernel &&
+         k.case_text == row.case_text && k.layer == row.layer && k.variant == row.variant && k.model == row.model &&
+         k.seq == row.seq && s.profile == run.profile && s.backend == run.backend && s.chip == run.chip &&
+         s.os == run.os && s.build == run.build && s.commit == run.commit && s.machine == run.machine;
+}
+
 void ResultSet::add(const Record& row) {
   ++rows;
+  if (began.empty() || row.run.time_utc < began) began = row.run.time_utc;
   // Rows without kernel and phase are a process about itself.
   if (row.kernel.empty() && row.phase.empty()) {
     Process& process = process_of(*this, row);
@@ -96,14 +109,20 @@ void ResultSet::add(const Record& row) {
     return;
   }
   const RunContext& run = row.run;
-  const Setting setting{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine};
-  auto& all = settings[setting];
-  const auto [at, added] = all.try_emplace(SeriesKey::of(row));
-  Series& series = at->second;
-  if (added) {
-    series.first_row = rows;
-    series.group_row = groups_.try_emplace({&all, row.model, row.kernel}, rows).first->second;
+  if (!continues_last(row)) {
+    const auto setting =
+        settings.try_emplace({run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine}).first;
+    SeriesMap& all = setting->second;
+    const auto [at, added] = all.try_emplace(SeriesKey::of(row));
+    if (added) {
+      at->second.first_row = rows;
+      at->second.group_row = groups_.try_emplace({&all, row.model, row.kernel}, rows).first->second;
+    }
+    last_setting_ = &setting->first;
+    last_key_ = &at->first;
+    last_series_ = &at->second;
   }
+  Series& series = *last_series_;
   series.unit = row.unit;
   if (row.value) {
     if (series.parts.empty() || series.parts.back().proc != run.proc || series.parts.back().run_id != run.run_id)

@@ -116,12 +116,23 @@ struct ResultSet {
   std::vector<Process> processes;
   std::vector<Problem> problems;
   std::map<Setting, SeriesMap> settings;
+  std::string began;  // the earliest time of a row
   std::int64_t rows = 0;
 
   void add(const Record& row);
 
+  ResultSet() = default;
+  ResultSet(ResultSet&&) noexcept = default;  // what is kept of the last row points into the maps
+  ResultSet& operator=(ResultSet&&) noexcept = default;
+
  private:
+  bool continues_last(const Record& row) const;
+
   std::map<std::tuple<const void*, std::string, std::string>, std::int64_t> groups_;
+  // Most rows are a further value of the series of the row before them: they need no look-up.
+  const Setting* last_setting_ = nullptr;
+  const SeriesKey* last_key_ = nullptr;
+  Series* last_series_ = nullptr;
 };
 
 /// What a path of results stands for: the file itself, or a folder's results.csv, else every result file of the folder,

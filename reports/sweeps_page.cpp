@@ -168,7 +168,7 @@ Chart front_chart(const std::vector<Subject>& subjects, const std::string& name)
   const Json facet = {{"field", "kernel"}, {"type", "nominal"}, {"sort", nullptr}, {"title", nullptr}, {"columns", 3}};
   Json x = quantitative("run in ms", "time of a run, ms"), y = quantitative("error over rms", "error / rms");
   x["scale"]["zero"] = y["scale"]["zero"] = false;
-  y["axis"] = {{"format", ".1e"}};
+  y["axis"] = {{"format", ".2e"}, {"tickCount", 4}};
   const Json points = {{"mark", {{"type", "point"}, {"filled", true}, {"size", 60}}},
                        {"encoding",
                         {{"color", in_order(nominal("front"))},

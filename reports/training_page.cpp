@@ -27,7 +27,7 @@ bool is_curve(const Series& series) { return !series.values.empty() && series.st
 std::string run_name(const SeriesKey& key) { return case_value(key, "run"); }
 
 Json curve(const std::string& value, Json y) {
-  y["scale"]["zero"] = false;
+  if (!y.contains("scale")) y["scale"]["zero"] = false;
   return {{"mark", {{"type", "line"}}},
           {"width", "container"},
           {"height", 260},

@@ -40,6 +40,8 @@
     box.dataset.drawn = 'yes';
     const spec = fit(JSON.parse(document.getElementById(box.dataset.chart).textContent), Math.max(320, box.clientWidth));
     return vegaEmbed(box, spec, {
+      // Vega-Lite warns of every picture that is as wide as its container and has rows of a fixed height: that is meant.
+      logLevel: vega.Error,
       actions: false, renderer: 'svg', ast: true, expr: vegaInterpreter.expressionInterpreter, config: CONFIG,
     }).then(
       () => { box.dataset.drawn = 'done'; },
