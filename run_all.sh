@@ -7,7 +7,7 @@
 #   ./run_all.sh --install    installs what is missing, and nothing else
 #   --no-install              never install anything; a missing package is then CMake's error
 #
-# Writes results/<run>/: summary.md to read, results.csv with every value, environment.json, logs of the steps. The last
+# Writes results/<run>/: report.html and summary.md to read, results.csv with every value, environment.json, logs of the steps. The last
 # line is the verdict and where the results are; the exit code is 0 only when everything ran and passed.
 # Environment: ANEVAL_PRESET (release) chooses the CMake preset; ANEVAL_DATA a folder with stories260K.bin and
 # tok512.bin, whose activations kernels are then judged on as well.
@@ -31,8 +31,11 @@ preset=${ANEVAL_PRESET:-release}
 install_debian() {
   local wanted=(g++ cmake ninja-build git libbenchmark-dev libgtest-dev libgmock-dev libeigen3-dev libhwy-dev libfccp-dev
     nlohmann-json3-dev libfmt-dev libcli11-dev libfast-float-dev libxxhash-dev gobjc)
-  # The independent oracle of the reference, and what reads the workflows; tests that need them are skipped without.
-  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy python3-yaml)
+  # What draws the charts of reports; Node.js of another source has it already.
+  command -v npm >/dev/null || wanted+=(npm)
+  # The independent oracle of the reference, what reads the workflows, and the browser that opens reports; tests that
+  # need them are skipped without.
+  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy python3-yaml chromium)
   local missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing+=("$package")
@@ -48,6 +51,7 @@ install_debian() {
 install_macos() {
   command -v brew >/dev/null || { echo "run_all.sh: brew: not found: install Homebrew, or use --no-install" >&2; exit 2; }
   local wanted=(cmake ninja google-benchmark googletest eigen highway nlohmann-json fmt cli11 fast_float xxhash)
+  command -v npm >/dev/null || wanted+=(node)
   local missing=() formula
   for formula in "${wanted[@]}"; do
     brew list --formula "$formula" >/dev/null 2>&1 || missing+=("$formula")
@@ -178,6 +182,6 @@ else
   verdict=FAILED
 fi
 [ $stopped = 0 ] || verdict=INTERRUPTED
-echo "$verdict in $((SECONDS - began)) s: $run/summary.md ($(cd "$run" && ls -m -- *.csv environment.json))"
+echo "$verdict in $((SECONDS - began)) s: $run/report.html ($(cd "$run" && ls -m -- summary.md *.csv environment.json))"
 [ $stopped = 0 ] || exit $stopped
 [ $verdict = PASSED ]

@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "common/names.h"
+#include "reports/chart_parts.h"
 #include "reports/format.h"
+#include "reports/pages.h"
 #include "reports/table_parts.h"
 
 namespace aneval::reports {
@@ -37,7 +39,7 @@ struct Line {
 std::vector<Line> lines_of(const SeriesMap& series, std::initializer_list<std::string_view> metrics) {
   std::vector<Line> lines;
   std::map<std::string, std::size_t> place;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "validate" || key.item.empty() || values.values.empty() || !in(key.metric, metrics)) continue;
     const std::string gradient = case_value(key, "grad");
@@ -126,7 +128,7 @@ std::vector<Table> profile_tables(const SeriesMap& series) {
   Table table{.title = "What the profile's rules rest on", .folded = true};
   table.columns = {"rule", "what it does, and the source"};
   std::string weak;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.metric != "profile_rule") continue;
     const bool sure = values.text.starts_with("measured") || values.text.starts_with("defined");
@@ -140,7 +142,7 @@ std::vector<Table> profile_tables(const SeriesMap& series) {
 std::vector<Table> arithmetic_tables(const SeriesMap& series) {
   Table table{.title = "Exact arithmetic against fp32", .folded = true};
   table.columns = {"product", "data", "shape", "threads", "time", "ratio", "quartiles", "summed in order"};
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "arithmetic" || key.metric != "time" || values.values.empty()) continue;
     const Series *low = find(series, key, "ratio_q1"), *high = find(series, key, "ratio_q3");
@@ -156,6 +158,66 @@ std::vector<Table> arithmetic_tables(const SeriesMap& series) {
       "product on "
       "one, divided by the exact product's own.";
   return {table};
+}
+
+Page arithmetic_page(const ResultSet& set) {
+  Page page{.id = "arithmetic", .title = "Headroom and dropped products"};
+  page.intro =
+      "Of the data, not of a judgement: what an accumulator that overflows at 32768 and drops small products makes of "
+      "these kernels' operands, at several loss scales.";
+  page.missing = "Nothing was validated: `aneval validate --out FILE` looks at the operands of every product.";
+  const std::vector<std::string> names = setting_names(set.settings);
+  std::size_t at = 0;
+  bool drawn = false;
+  for (const auto& [setting, series] : set.settings) {
+    const std::string& name = names[at++];
+    if (drawn) break;
+    std::map<std::string, ChartRows> charts;
+    std::vector<std::string> order;
+    const std::set<std::string> timed = timed_models(series);
+    for (const Line& line : lines_of(series, {"acc_peak", "headroom", "drop_fraction"})) {
+      // Edge shapes and variants are in the tables.
+      if (kernel_title(line.key) != line.key.kernel || (!timed.empty() && !timed.contains(model_title(line.key))))
+        continue;
+      ChartRows& rows = charts[model_title(line.key)];
+      if (rows.columns.empty()) order.push_back(model_title(line.key));
+      rows.columns = {"product", "loss scale", "dropped", "headroom in bits", "state"};
+      for (const auto& [scale, cell] : line.by_scale) {
+        const bool finite = std::isfinite(cell.acc_peak) && std::isfinite(cell.headroom);
+        rows.rows.push_back({line.key.item + " of " + line.name, fmt::format("{:.0f}", scale), cell.dropped,
+                             finite ? Json(cell.headroom) : Json(),
+                             !finite              ? "infinite or zero"
+                             : cell.headroom <= 0 ? "overflows"
+                                                  : ""});
+      }
+    }
+    // The operands are the same under every profile, or nearly so: one picture is enough, the tables have all.
+    for (const std::string& model : order) {
+      const Json y = {{"field", "product"}, {"type", "nominal"}, {"sort", nullptr}, {"title", nullptr}};
+      const Json x = {{"field", "loss scale"}, {"type", "ordinal"}, {"sort", nullptr}, {"axis", {{"labelAngle", 0}}}};
+      const Json color = {{"field", "dropped"},
+                          {"type", "quantitative"},
+                          {"title", "products dropped"},
+                          {"scale", {{"scheme", "viridis"}, {"domain", {0, 1}}}},
+                          {"legend", {{"format", ".0%"}}}};
+      const Json cells = {{"mark", "rect"},
+                          {"encoding",
+                           {{"color", color},
+                            {"tooltip", tooltip({"product", "loss scale", "dropped", "headroom in bits", "state"})}}}};
+      const Json text = {{"mark", {{"type", "text"}, {"fontSize", 10}}},
+                         {"transform", {{{"filter", "datum.state == 'overflows'"}}}},
+                         {"encoding", {{"text", {{"value", "overflow"}}}, {"color", {{"value", "#fff"}}}}}};
+      page.charts.push_back(make_chart(
+          "Dropped products and overflows by loss scale, " + model,
+          "One cell per product and loss scale. Colour: share of nonzero operand pairs that the accumulator of M4 and "
+          "later drops. 'overflow': partial sums pass 32768, where every chip's accumulator ends.",
+          name, charts.at(model),
+          {{"width", "container"}, {"encoding", {{"x", x}, {"y", y}}}, {"layer", {cells, text}}}));
+      drawn = true;
+    }
+  }
+  add_setting_tables(page, set, {headroom_tables, slice_tables, special_tables, profile_tables, arithmetic_tables});
+  return page;
 }
 
 }  // namespace aneval::reports

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "reports/format.h"
+#include "reports/pages.h"
 #include "reports/table_parts.h"
 
 namespace aneval::reports {
@@ -60,7 +61,7 @@ std::vector<Table> defect_tables(const SeriesMap& series) {
   std::vector<std::pair<std::string, std::string>> order;
   std::map<std::pair<std::string, std::string>, Outcome> outcomes;
   std::string seeds;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "self_test") continue;
     if (key.metric == "seed_defect") seeds += " " + values.text + ".";
@@ -87,6 +88,16 @@ std::vector<Table> defect_tables(const SeriesMap& series) {
       total(series, "spread_ratio"), seeds);
   table.folded = true;
   return {table};
+}
+
+Page defects_page(const ResultSet& set) {
+  Page page{.id = "defects", .title = "Defects committed on purpose"};
+  page.intro = "Whether the checker finds what is wrong: known defects, committed by a device that has them.";
+  page.missing =
+      "The checker was not checked in these results: `aneval validate --self-test --out FILE` commits every known "
+      "defect and demands that each is found.";
+  add_setting_tables(page, set, {defect_tables});
+  return page;
 }
 
 }  // namespace aneval::reports

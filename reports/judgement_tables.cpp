@@ -36,7 +36,7 @@ std::vector<std::pair<std::string, double>> histogram(const std::string& text) {
 Table histogram_table(const SeriesMap& series, const char* metric, const char* title, const char* note) {
   std::vector<std::string> edges;
   std::vector<std::pair<std::string, std::vector<double>>> kernels;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.metric != metric) continue;
     const auto counts = histogram(values.text);
@@ -67,7 +67,7 @@ Table histogram_table(const SeriesMap& series, const char* metric, const char* t
 std::vector<Table> gate_tables(const SeriesMap& series) {
   std::vector<Extremes> blocks;
   std::map<std::string, std::size_t> place;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "validate" || key.kernel == "layer" || key.item.empty() || values.values.empty()) continue;
     if (!in(key.metric, {"bound_ratio", "deviation_ratio", "error_spread", "spread_ratio", "reference_error"}))

@@ -1,5 +1,5 @@
-// A summary as GitHub-flavoured Markdown.
-#include "reports/summary.h"
+// A report as GitHub-flavoured Markdown.
+#include "reports/report.h"
 
 namespace aneval::reports {
 namespace {
@@ -25,10 +25,11 @@ void add_row(std::string& out, const std::vector<std::string>& cells) {
 }
 
 void add_table(std::string& out, const Table& table) {
+  const std::string title = table.title + (table.origin.empty() ? "" : " (" + table.origin + ")");
   if (table.folded)
-    out += "<details><summary>" + table.title + "</summary>\n\n";
+    out += "<details><summary>" + escaped(title) + "</summary>\n\n";
   else
-    out += "## " + table.title + "\n\n";
+    out += "### " + escaped(title) + "\n\n";
   add_row(out, table.columns);
   out += '|';
   for (std::size_t i = 0; i < table.columns.size(); ++i) out += "---|";
@@ -40,11 +41,16 @@ void add_table(std::string& out, const Table& table) {
 
 }  // namespace
 
-std::string to_markdown(const Summary& summary) {
-  std::string out = "# aneval: " + std::string(verdict_name(summary.verdict)) + "\n\n";
-  if (!summary.headline.empty()) out += summary.headline + "\n\n";
-  for (const std::string& warning : summary.warnings) out += "> " + warning + "\n\n";
-  for (const Table& table : summary.tables) add_table(out, table);
+std::string to_markdown(const Report& report) {
+  std::string out = "# aneval: " + std::string(verdict_name(report.verdict)) + "\n\n";
+  if (!report.headline.empty()) out += escaped(report.headline) + "\n\n";
+  for (const std::string& warning : report.warnings) out += "> " + escaped(warning) + "\n\n";
+  for (const Page& page : report.pages) {
+    std::string tables;
+    for (const Table& table : page.tables)
+      if (table.in_markdown) add_table(tables, table);
+    if (!tables.empty()) out += "## " + page.title + "\n\n" + tables;
+  }
   return out;
 }
 

@@ -30,7 +30,7 @@ std::string held_text(const Series& ratio, const Series* at_least, const Series*
 std::vector<Table> ratio_tables(const SeriesMap& series) {
   Table table{.title = "Held against a yardstick"};
   table.columns = {"part", "time", "yardstick", "ratio", "quartiles", "target", "held"};
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "ratio" || key.metric != "time" || values.values.empty()) continue;
     const Series *ratio = find(series, key, "ratio"), *low = find(series, key, "ratio_q1");

@@ -72,8 +72,30 @@ double Series::relative_iqr() const {
   return middle == 0 ? 0 : (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / std::fabs(middle);
 }
 
+const std::vector<const SeriesMap::Entry*>& SeriesMap::ordered() const {
+  if (ordered_.size() == map_.size()) return ordered_;
+  ordered_.reserve(map_.size());
+  for (const Entry& entry : map_) ordered_.push_back(&entry);
+  const auto place = [](const Entry* entry) { return std::pair(entry->second.group_row, entry->second.first_row); };
+  std::sort(ordered_.begin(), ordered_.end(), [&](const Entry* a, const Entry* b) { return place(a) < place(b); });
+  return ordered_;
+}
+
+bool ResultSet::continues_last(const Record& row) const {
+  if (last_series_ == nullptr) return false;
+  const Setting& s = *last_setting_;
+  const SeriesKey& k = *last_key_;
+  const RunContext& run = row.run;
+  // What differs most often comes first.
+  return k.metric == row.metric && k.item == row.item && k.phase == row.phase && k.kernel == row.kernel &&
+         k.case_text == row.case_text && k.layer == row.layer && k.variant == row.variant && k.model == row.model &&
+         k.seq == row.seq && s.profile == run.profile && s.backend == run.backend && s.chip == run.chip &&
+         s.os == run.os && s.build == run.build && s.commit == run.commit && s.machine == run.machine;
+}
+
 void ResultSet::add(const Record& row) {
   ++rows;
+  if (began.empty() || row.run.time_utc < began) began = row.run.time_utc;
   // Rows without kernel and phase are a process about itself.
   if (row.kernel.empty() && row.phase.empty()) {
     Process& process = process_of(*this, row);
@@ -87,12 +109,27 @@ void ResultSet::add(const Record& row) {
     return;
   }
   const RunContext& run = row.run;
-  const Setting setting{run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine};
-  const auto [at, added] = settings[setting].try_emplace(SeriesKey::of(row));
-  Series& series = at->second;
-  if (added) series.first_row = rows;
+  if (!continues_last(row)) {
+    const auto setting =
+        settings.try_emplace({run.backend, run.profile, run.chip, run.os, run.build, run.commit, run.machine}).first;
+    SeriesMap& all = setting->second;
+    const auto [at, added] = all.try_emplace(SeriesKey::of(row));
+    if (added) {
+      at->second.first_row = rows;
+      at->second.group_row = groups_.try_emplace({&all, row.model, row.kernel}, rows).first->second;
+    }
+    last_setting_ = &setting->first;
+    last_key_ = &at->first;
+    last_series_ = &at->second;
+  }
+  Series& series = *last_series_;
   series.unit = row.unit;
-  if (row.value) series.values.push_back(*row.value);
+  if (row.value) {
+    if (series.parts.empty() || series.parts.back().proc != run.proc || series.parts.back().run_id != run.run_id)
+      series.parts.push_back({run.run_id, run.proc, series.values.size()});
+    series.values.push_back(*row.value);
+    if (row.step) series.steps.push_back(*row.step);
+  }
   if (!row.text.empty()) series.text = row.text;
   if (row.status != Status::ok && series.status == Status::ok) {
     series.status = row.status;
@@ -116,17 +153,32 @@ std::vector<fs::path> result_files(const fs::path& path) {
 
 ResultSet read_result_set(const std::vector<fs::path>& results) {
   ResultSet set;
+  std::optional<Error> first;
+  const auto attempt = [&](const fs::path& file, const auto& read) {
+    try {
+      read();
+    } catch (const Error& error) {
+      // Reports are handed on: they name files without the folders they lay in.
+      std::string what = error.what();
+      if (const auto at = what.find(file.string()); at != std::string::npos)
+        what.replace(at, file.string().size(), file.filename().string());
+      set.problems.push_back({file.filename().string(), what});
+      if (!first) first = error;
+    }
+  };
   for (const fs::path& path : results) {
-    const std::vector<fs::path> files = result_files(path);
+    std::vector<fs::path> files;
+    attempt(path, [&] { files = result_files(path); });
     if (fs::is_directory(path)) {
-      read_environment(path / "environment.json", set);
-      read_steps(path / "steps.tsv", set);
+      attempt(path / "environment.json", [&] { read_environment(path / "environment.json", set); });
+      attempt(path / "steps.tsv", [&] { read_steps(path / "steps.tsv", set); });
     }
     for (const fs::path& file : files) {
-      visit_results(file, [&](const Record& row) { set.add(row); });
+      attempt(file, [&] { visit_results(file, [&](const Record& row) { set.add(row); }); });
       set.files.push_back(file.filename().string());
     }
   }
+  if (first && set.rows == 0) throw *first;
   return set;
 }
 

@@ -56,7 +56,8 @@ TEST(ResultSet, RowsOfOneThingBecomeASeries) {
   ASSERT_EQ(set.settings.size(), 1U);
   const auto& series = set.settings.begin()->second;
   ASSERT_EQ(series.size(), 2U);
-  EXPECT_THAT(series.at({.kernel = "woFwd", .phase = "eval", .metric = "time"}).values, testing::ElementsAre(1, 2, 3));
+  EXPECT_THAT(series.find({.kernel = "woFwd", .phase = "eval", .metric = "time"})->second.values,
+              testing::ElementsAre(1, 2, 3));
   EXPECT_EQ(set.settings.begin()->first.arithmetic(), "emulator profile ieee");
 }
 
@@ -123,17 +124,59 @@ TEST(ReadResultSet, ErrorsNameThePlace) {
   write_file(folder / "results.csv", csv_header() + other);
   EXPECT_THAT(error(), HasSubstr("results.csv:2"));
   EXPECT_THAT(error(), HasSubstr("is not schema 1"));
+}
 
+TEST(ReadResultSet, WhatCannotBeReadIsAProblemOfTheSet) {
+  const TemporaryFolder folder;
   write_file(folder / "results.csv", file_of({row("a", "time", 1)}));
+  const auto problem = [&] {
+    const ResultSet set = read_result_set({folder.path()});
+    EXPECT_EQ(set.rows, 1);
+    EXPECT_EQ(set.problems.size(), 1U);
+    // Reports are handed on: no folder is named.
+    EXPECT_THAT(set.problems[0].what, testing::Not(HasSubstr(folder.path().string())));
+    return set.problems[0].what;
+  };
   write_file(folder / "environment.json", std::string_view(R"({"schema": 7})"));
-  EXPECT_THAT(error(), HasSubstr("environment.json: has schema 7"));
+  EXPECT_THAT(problem(), HasSubstr("environment.json: has schema 7"));
   write_file(folder / "environment.json", std::string_view("not json"));
-  EXPECT_THAT(error(), HasSubstr("is no environment"));
+  EXPECT_THAT(problem(), HasSubstr("is no environment"));
   write_file(folder / "environment.json", std::string_view("[1]"));
-  EXPECT_THAT(error(), HasSubstr("is no environment"));
+  EXPECT_THAT(problem(), HasSubstr("is no environment"));
   write_file(folder / "environment.json", std::string_view(R"({"schema": 1})"));
   write_file(folder / "steps.tsv", std::string_view("tests ok\n"));
-  EXPECT_THAT(error(), HasSubstr("steps.tsv:1"));
+  EXPECT_THAT(problem(), HasSubstr("steps.tsv:1"));
+}
+
+TEST(ReadResultSet, RowsBeforeABrokenLineAreKept) {
+  const TemporaryFolder folder;
+  write_file(folder / "broken.csv", file_of({row("a", "time", 1), row("b", "time", 2)}) + "1,run,0,20\n");
+  std::string other = csv_line(row("a", "time", 1));
+  other.front() = '2';
+  write_file(folder / "other.csv", csv_header() + other);
+  const ResultSet set = read_result_set({folder / "broken.csv", folder / "other.csv"});
+  EXPECT_EQ(set.rows, 2);
+  ASSERT_EQ(set.problems.size(), 2U);
+  EXPECT_THAT(set.problems[0].what, HasSubstr("broken.csv:4"));
+  EXPECT_THAT(set.problems[1].what, HasSubstr("is not schema 1"));
+  // Nothing but a file of another schema is no report.
+  EXPECT_THAT(std::string(error_of([&] { read_result_set({folder / "other.csv"}); }).what()), HasSubstr("other.csv:2"));
+}
+
+TEST(ResultSet, ProcessesAndStepsOfValuesAreKnown) {
+  ResultSet set;
+  Record one = row("layer", "loss", 3);
+  for (const std::int64_t proc : {0, 0, 1})
+    for (const std::int64_t step : {0, 10}) {
+      one.run.proc = proc;
+      one.step = step;
+      set.add(one);
+    }
+  const Series& series = set.settings.begin()->second.begin()->second;
+  EXPECT_THAT(series.steps, testing::ElementsAre(0, 10, 0, 10, 0, 10));
+  ASSERT_EQ(series.parts.size(), 2U);
+  EXPECT_EQ(series.parts[0].first, 0U);
+  EXPECT_EQ(series.parts[1].first, 4U);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ std::vector<Table> share_tables(const SeriesMap& series, double bandwidth, doubl
   empty.columns = {"kernel", "stage_weights", "write_acts", "read", "copy", "eval"};
   TablesByModel tables(empty);
   std::set<SeriesKey> seen;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     if (!is_kernel_phase(entry->first) || entry->first.metric != "time") continue;
     SeriesKey key = entry->first;
     key.phase.clear();
@@ -68,8 +68,12 @@ std::vector<Table> share_tables(const SeriesMap& series, double bandwidth, doubl
 
 }  // namespace
 
+Roofs roofs_of(const SeriesMap& series) {
+  return {.bandwidth = memory_bandwidth(series), .peak = best(series, "fma_peak", "tflops")};
+}
+
 std::vector<Table> roof_tables(const SeriesMap& series) {
-  const double bandwidth = memory_bandwidth(series), peak = best(series, "fma_peak", "tflops");
+  const auto [bandwidth, peak] = roofs_of(series);
   if (bandwidth == 0 && peak == 0) return {};
   Table table{.title = "The slowest of each phase against this machine"};
   table.columns = {"phase", "kernel", "time", "GB/s", "share of memcpy", "TFLOP/s", "share of FMA peak"};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "reports/format.h"
 #include "reports/table_parts.h"
@@ -90,43 +91,63 @@ double value_of(const SeriesMap& series, const SeriesKey& key, const char* metri
   return found == nullptr ? NAN : found->median();
 }
 
-std::vector<std::string> part_cells(const SeriesMap& series, const SeriesKey& key, double total, double reference) {
-  double sum = 0;
-  std::vector<double> squares;
-  for (const char* metric : {"error_input", "error_constants", "error_output_rounding", "error_arithmetic"}) {
-    const double part = value_of(series, key, metric);
-    squares.push_back(part * part);
-    sum += part * part;
-  }
+/// "57 / 0 / 31 / 12"
+std::string parts_text(const std::array<double, 4>& shares) {
   std::string parts;
-  for (const double square : squares)
-    parts += fmt::format("{}{:.0f}", parts.empty() ? "" : " / ", sum > 0 ? 100 * square / sum : 0.0);
-  const Series* excess = find(series, key, "excess");
-  return {relative(total, reference), sum > 0 ? parts : kNone, excess == nullptr ? "exact" : number3(excess->median())};
+  for (const double share : shares) parts += fmt::format("{}{:.0f}", parts.empty() ? "" : " / ", 100 * share);
+  return parts;
 }
 
 }  // namespace
 
-std::vector<Table> source_tables(const SettingsMap& settings) {
-  Lines lines(settings.size());
-  std::map<std::string, bool> timed;
+std::vector<ErrorSource> error_sources(const SettingsMap& settings) {
+  std::vector<ErrorSource> sources;
+  std::map<std::pair<std::string, std::size_t>, std::size_t> place;
   std::size_t at = 0;
   for (const auto& [setting, series] : settings) {
-    for (const Entry* entry : ordered(series)) {
+    for (const Entry* entry : series.ordered()) {
       const auto& [key, values] = *entry;
-      if (key.phase == "eval" && key.metric == "time") timed[model_title(key)] = true;
       // Exact data are integers of any size: their errors say nothing about those of a model.
       if (key.phase != "validate" || key.metric != "error_total" || values.values.empty() ||
           case_value(key, "data") == "exact")
         continue;
-      const double total = values.median(), reference = value_of(series, key, "reference_rms");
-      Worst& worst = lines.of(key, {kernel_title(key) + data_title(key), key.item}).by_setting[at];
-      const double size = reference > 0 ? total / reference : total;
-      if (worst.known && !(size > worst.relative)) continue;
-      worst = {true, size, part_cells(series, key, total, reference)};
+      ErrorSource source{
+          .setting = at, .key = key, .kernel = kernel_title(key) + data_title(key), .total = values.median()};
+      source.reference = value_of(series, key, "reference_rms");
+      source.relative = source.reference > 0 ? source.total / source.reference : source.total;
+      const auto [found, added] =
+          place.emplace(std::pair(model_title(key) + "\n" + source.kernel + "\n" + key.item, at), sources.size());
+      if (!added && !(source.relative > sources[found->second].relative)) continue;
+      double sum = 0;
+      for (std::size_t i = 0; i < kErrorParts.size(); ++i) {
+        const double part = value_of(series, key, kErrorParts[i].metric);
+        source.shares[i] = part * part;
+        sum += part * part;
+      }
+      source.has_parts = sum > 0;
+      for (double& share : source.shares) share = sum > 0 ? share / sum : 0;
+      const Series* excess = find(series, key, "excess");
+      source.excess = excess == nullptr ? "exact" : number3(excess->median());
+      if (added)
+        sources.push_back(std::move(source));
+      else
+        sources[found->second] = std::move(source);
     }
     ++at;
   }
+  return sources;
+}
+
+std::vector<Table> source_tables(const SettingsMap& settings) {
+  Lines lines(settings.size());
+  std::set<std::string> timed;
+  for (const auto& [setting, series] : settings) timed.merge(timed_models(series));
+  for (const ErrorSource& source : error_sources(settings))
+    lines.of(source.key, {source.kernel, source.key.item}).by_setting[source.setting] = {
+        true,
+        source.relative,
+        {relative(source.total, source.reference), source.has_parts ? parts_text(source.shares) : kNone,
+         source.excess}};
   Table empty{.title = "Where errors come from"};
   empty.note =
       "End to end: rms of (device − reference on the fp32 inputs) over the reference's rms, of the worst case. Parts: "
@@ -152,7 +173,7 @@ std::vector<Table> growth_tables(const SettingsMap& settings) {
   std::vector<std::string> order;
   std::size_t at = 0;
   for (const auto& [setting, series] : settings) {
-    for (const Entry* entry : ordered(series)) {
+    for (const Entry* entry : series.ordered()) {
       const auto& [key, values] = *entry;
       if (key.metric != "chain_step" || values.values.empty()) continue;
       const std::string variant = key.variant.empty() || key.variant == "default" ? "" : ", " + key.variant;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace aneval::reports {
 
@@ -11,23 +12,15 @@ bool in(std::string_view word, std::initializer_list<std::string_view> words) {
 }
 
 bool is_kernel_phase(const SeriesKey& key) {
-  return !key.kernel.empty() && key.kernel != "layer" && key.item.empty() &&
+  return key.item.empty() && !key.kernel.empty() && key.kernel != "layer" &&
          std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) != kKernelPhases.end();
 }
 
-std::vector<const Entry*> ordered(const SeriesMap& series) {
-  std::map<std::pair<std::string, std::string>, std::int64_t> begin;
-  for (const auto& [key, values] : series) {
-    const auto [at, added] = begin.try_emplace({key.model, key.kernel}, values.first_row);
-    at->second = std::min(at->second, values.first_row);
-  }
-  std::vector<const Entry*> entries;
-  for (const Entry& entry : series) entries.push_back(&entry);
-  const auto place = [&](const Entry* entry) {
-    return std::pair(begin.at({entry->first.model, entry->first.kernel}), entry->second.first_row);
-  };
-  std::sort(entries.begin(), entries.end(), [&](const Entry* a, const Entry* b) { return place(a) < place(b); });
-  return entries;
+std::set<std::string> timed_models(const SeriesMap& series) {
+  std::set<std::string> models;
+  for (const auto& [key, values] : series)
+    if (key.metric == "time" && is_kernel_phase(key) && !values.values.empty()) models.insert(model_title(key));
+  return models;
 }
 
 const Series* find(const SeriesMap& series, SeriesKey key, const std::string& metric) {
@@ -59,6 +52,56 @@ std::string kernel_title(const SeriesKey& key) {
   if (!key.variant.empty() && key.variant != "default") title += " " + key.variant;
   return title;
 }
+
+std::vector<std::string> setting_names(const SettingsMap& settings) {
+  std::vector<std::string> names;
+  for (const auto& [setting, series] : settings) names.push_back(setting.arithmetic());
+  using Part = const std::string& (*)(const Setting&);
+  constexpr std::array<Part, 5> kParts = {[](const Setting& s) -> const std::string& { return s.chip; },
+                                          [](const Setting& s) -> const std::string& { return s.commit; },
+                                          [](const Setting& s) -> const std::string& { return s.build; },
+                                          [](const Setting& s) -> const std::string& { return s.machine; },
+                                          [](const Setting& s) -> const std::string& { return s.os; }};
+  for (const Part part : kParts) {
+    std::map<std::string, std::set<std::string>> values;  // of the part, by name so far
+    std::size_t at = 0;
+    for (const auto& [setting, series] : settings) values[names[at++]].insert(part(setting));
+    at = 0;
+    for (const auto& [setting, series] : settings) {
+      std::string& name = names[at++];
+      if (values[name].size() > 1) name += ", " + part(setting);
+    }
+  }
+  return names;
+}
+
+std::string reproduce_command(const Setting& setting, const SeriesMap& series, const SeriesKey& key) {
+  const auto quoted = [](const std::string& text) {
+    std::string result = "'";
+    for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return result + "'";
+  };
+  const std::string device =
+      " --backend " + setting.backend + (setting.profile.empty() ? "" : " --profile " + setting.profile);
+  if (key.phase == "validate" && !key.case_text.empty()) {
+    const bool real = case_value(key, "data") == "real";
+    return "aneval validate" + device + (real ? " --weights WEIGHTS --tokenizer TOKENIZER --text TEXT" : "") +
+           " --case " + quoted(key.case_text);
+  }
+  SeriesKey name = key;
+  name.metric = "benchmark";
+  const auto found = series.find(name);
+  if (found == series.end() || found->second.text.empty()) return {};
+  std::string command = "aneval bench" + device;
+  if (!key.model.empty()) command += " --model " + quoted(key.model);
+  if (key.seq) command += fmt::format(" --seq {}", *key.seq);
+  if (!key.variant.empty() && key.variant != "default") command += " --variant " + quoted(key.variant);
+  return command + " --benchmark_filter=" + quoted("^" + found->second.text + "$");
+}
+
+bool is_skipped(Status status) { return status == Status::skipped || status == Status::constraint; }
+
+bool is_failure(Status status) { return status != Status::ok && status != Status::degraded && !is_skipped(status); }
 
 Table& TablesByModel::of(const SeriesKey& key) {
   const std::string title = model_title(key);

@@ -4,6 +4,7 @@
 #include <array>
 #include <initializer_list>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,10 +25,10 @@ inline constexpr std::array<const char*, 7> kKernelPhases = {"compile", "load", 
 /// Whether it is one of them, of a kernel as a whole.
 bool is_kernel_phase(const SeriesKey& key);
 
-using Entry = std::pair<const SeriesKey, Series>;
+using Entry = SeriesMap::Entry;
 
-/// In the order of the files, but the rows of one kernel together: benchmarks may run interleaved at random.
-std::vector<const Entry*> ordered(const SeriesMap& series);
+/// The titles of models whose kernels were timed.
+std::set<std::string> timed_models(const SeriesMap& series);
 
 /// The same thing's series of another metric; null when it has no values.
 const Series* find(const SeriesMap& series, SeriesKey key, const std::string& metric);
@@ -42,6 +43,18 @@ std::string case_value(const SeriesKey& key, const std::string& name);
 
 /// The kernel, and what tells its instances apart.
 std::string kernel_title(const SeriesKey& key);
+
+/// What tells the settings of a result set apart, as short as it goes: "emulator profile h16", and the chip, commit,
+/// build, machine or OS where that is not enough.
+std::vector<std::string> setting_names(const SettingsMap& settings);
+
+/// The command line that runs a judged or timed thing again; empty when nothing does. Capital letters stand for what
+/// rows do not tell.
+std::string reproduce_command(const Setting& setting, const SeriesMap& series, const SeriesKey& key);
+
+/// Whether a status says that something is wrong: not ok, degraded, or left out on purpose.
+bool is_failure(Status status);
+bool is_skipped(Status status);
 
 /// One per model, in the order of first appearance.
 class TablesByModel {

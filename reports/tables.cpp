@@ -45,7 +45,7 @@ std::vector<Table> phase_tables(const SeriesMap& series) {
   for (const char* column : {"eval TFLOP/s", "staging GB/s"}) empty.columns.emplace_back(column);
   TablesByModel tables(empty);
   std::set<SeriesKey> seen;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const SeriesKey& series_key = entry->first;
     if (!is_kernel_phase(series_key) || series_key.metric != "time") continue;
     SeriesKey key = series_key;
@@ -71,9 +71,7 @@ std::vector<Table> phase_tables(const SeriesMap& series) {
 }
 
 std::vector<Table> error_tables(const SeriesMap& series) {
-  std::set<std::string> timed;
-  for (const auto& [key, values] : series)
-    if (is_kernel_phase(key) && key.metric == "time") timed.insert(model_title(key));
+  const std::set<std::string> timed = timed_models(series);
 
   struct Worst {
     SeriesKey key;
@@ -83,7 +81,7 @@ std::vector<Table> error_tables(const SeriesMap& series) {
   };
   std::vector<Worst> worsts;
   std::map<std::string, std::size_t> place;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.phase != "validate" || key.kernel.empty()) continue;
     const std::string name = model_title(key) + " " + key.kernel;
@@ -124,7 +122,7 @@ std::vector<Table> error_tables(const SeriesMap& series) {
 
 std::vector<Table> layer_tables(const SeriesMap& series) {
   std::vector<Table> tables;
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.kernel != "layer" || key.metric != "time" || !key.item.empty() || values.values.empty() ||
         !in(key.phase, {"layer_forward", "layer_backward", "train_step"}))
@@ -170,7 +168,7 @@ std::vector<Table> layer_tables(const SeriesMap& series) {
 std::vector<Table> host_tables(const SeriesMap& series) {
   Table table{.title = "The CPU's share, conversions, and this machine", .folded = true};
   table.columns = {"operation", "size", "time", "GB/s", "TFLOP/s"};
-  for (const Entry* entry : ordered(series)) {
+  for (const Entry* entry : series.ordered()) {
     const auto& [key, values] = *entry;
     if (key.metric != "time" || !key.kernel.empty() || values.values.empty() ||
         !in(key.phase, {"rmsnorm", "silu", "tile", "reduce", "weight_grad", "convert", "host"}))

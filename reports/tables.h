@@ -1,14 +1,14 @@
 // The tables of one setting (summary.h puts them together).
 #pragma once
 
+#include <array>
 #include <map>
 #include <vector>
 
-#include "reports/summary.h"
+#include "reports/report.h"
 
 namespace aneval::reports {
 
-using SeriesMap = std::map<SeriesKey, Series>;
 using SettingsMap = std::map<Setting, SeriesMap>;
 
 /// Median time of every phase of every kernel, one table per model.
@@ -40,7 +40,34 @@ std::vector<Table> ratio_tables(const SeriesMap& series);
 /// empty when the host was not measured.
 std::vector<Table> roof_tables(const SeriesMap& series);
 
+/// What this machine can do at best, as measured in the same run; 0: it was not.
+struct Roofs {
+  double bandwidth = 0;  // of memcpy from memory, GB/s read and written
+  double peak = 0;       // of fused multiply-adds on all threads, TFLOP/s
+};
+Roofs roofs_of(const SeriesMap& series);
+
 // Of all settings, side by side:
+
+struct ErrorPart {
+  const char *metric, *name;
+};
+inline constexpr std::array<ErrorPart, 4> kErrorParts = {{{"error_input", "rounding of inputs"},
+                                                          {"error_constants", "rounding of constants"},
+                                                          {"error_output_rounding", "rounding of the output"},
+                                                          {"error_arithmetic", "arithmetic"}}};
+
+/// The end-to-end error of a block, of its worst case under one setting.
+struct ErrorSource {
+  std::size_t setting = 0;  // place in the map
+  SeriesKey key = {};
+  std::string kernel = {};  // with what tells its data apart
+  double total = 0, reference = 0, relative = 0;
+  bool has_parts = false;
+  std::array<double, 4> shares = {};  // of kErrorParts in the sum of squares
+  std::string excess = {};            // "exact" when the device is right everywhere
+};
+std::vector<ErrorSource> error_sources(const SettingsMap& settings);
 
 /// Per kernel and block: the error end to end, its parts and its excess; one table per model.
 std::vector<Table> source_tables(const SettingsMap& settings);

@@ -1,0 +1,12 @@
+# cmake -DOUT=file.cpp -DHEADER=… -DNAMESPACE=… -P embed.cmake NAME=FILE …: files as constants of a source file.
+set(text "#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")
+foreach(i RANGE 3 ${CMAKE_ARGC})
+  if(NOT "${CMAKE_ARGV${i}}" MATCHES "^([A-Za-z]+)=(.*)$")
+    continue()
+  endif()
+  set(name ${CMAKE_MATCH_1})
+  file(READ "${CMAKE_MATCH_2}" content)
+  string(APPEND text "const std::string_view ${name} =\n    R\"aneval~(${content})aneval~\";\n")
+endforeach()
+string(APPEND text "}  // namespace ${NAMESPACE}\n")
+file(WRITE "${OUT}" "${text}")
