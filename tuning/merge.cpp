@@ -22,6 +22,13 @@ Json shared(const RecordedSweep& recorded) {
   return identity;
 }
 
+/// How the sweep confirms, from its description.
+void read_confirm(const Json& file, MergedSweep& merged) {
+  const Json confirm = file.value("confirm", Json::object());
+  merged.blocks = static_cast<std::size_t>(confirm.value("blocks", SweepFile().confirm_blocks));
+  if (confirm.contains("error_ratio")) merged.error_ratio = confirm.at("error_ratio").get<double>();
+}
+
 std::string conflict_of(const PointResult& a, const PointResult& b) {
   if (a.status != b.status) return std::string(status_name(a.status)) + " and " + std::string(status_name(b.status));
   if (a.program != b.program) return "programs " + a.program + " and " + b.program;
@@ -44,9 +51,7 @@ MergedSweep merge_journals(const std::vector<fs::path>& journals) {
     const Json identity = shared(recorded);
     if (first.is_null()) {
       first = identity;
-      const SweepFile sweep = parse_sweep(identity.at("file").dump(), file.string());
-      merged.blocks = static_cast<std::size_t>(sweep.confirm_blocks);
-      merged.error_ratio = sweep.error_ratio;
+      read_confirm(identity.at("file"), merged);
       merged.setting = recorded.setting;
     }
     for (const auto& [name, value] : identity.items())

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ane/kernels/kernel.h"
+#include "ane/kernels/sequence_limits.h"
 #include "ane/layer_plan.h"
 #include "ane/mil/family_rules.h"
 #include "ane/variant_rules.h"
@@ -18,9 +19,11 @@ void add(Hasher& hasher, std::string_view text) { hasher.add(text.data(), text.s
 std::string family_error(const Point& point, const PlannedKernel& kernel) {
   const mil::Family* family = family_of_profile(point.profile);
   if (family == nullptr) return {};
-  for (const mil::Finding& finding : mil::check_family(kernel.program.graph, *family))
+  // In the dialect that the family takes, as the device would write it.
+  const mil::Program program = ane::in_dialect_of(*family, kernel.program.graph);
+  for (const mil::Finding& finding : mil::check_family(program, *family))
     if (finding.severity == mil::Severity::error)
-      return "family " + std::string(family->name) + ": " + finding.message + " [" + std::string(finding.rule) + "]";
+      return "family " + std::string(family->name) + ": " + finding.text + " [" + std::string(finding.rule) + "]";
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "ane/kernels/kernel.h"
 #include "ane/mil/family.h"
 #include "tuning/sweep_file.h"
 

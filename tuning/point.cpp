@@ -20,8 +20,9 @@ std::int64_t positive(const std::string& text, const std::string& what, std::int
 }
 
 std::vector<std::string> kernel_names() {
+  const ane::KernelRegistry registry = ane::KernelRegistry::builtin();
   std::vector<std::string> names;
-  for (const ane::KernelSpec& spec : ane::KernelRegistry::builtin().all())
+  for (const ane::KernelSpec& spec : registry.all())
     if (spec.name != "dynMatmul") names.push_back(spec.name);  // belongs to no layer; has sizes of its own
   names.emplace_back("layer");
   return names;
@@ -147,6 +148,15 @@ Point default_of(const Point& point) {
 }
 
 std::string context_text(const Point& point) { return point_text(default_of(point)); }
+
+std::string context_words(const Point& point) {
+  std::string words = point.c.kernel + " " + point.c.shape.name + " S " + std::to_string(point.c.shape.seq);
+  for (const char* name : {"head_map", "loss_scale"}) {
+    const Parameter& parameter = find_parameter(name);
+    if (parameter.get(point) != parameter.get(Point{})) words += " " + parameter.name + "=" + parameter.get(point);
+  }
+  return words;
+}
 
 std::string knobs_text(const Point& point) {
   std::vector<std::string> parts;

@@ -15,7 +15,7 @@ namespace aneval::tuning {
 struct Point {
   validate::Case c;
   std::string profile;  // of the emulator, or that an engine is judged by; empty: the default
-  unsigned qos = ane::apple::kDefaultQos;
+  unsigned qos = apple::kDefaultQos;
   std::int64_t threads = 1;  // that stage weights
 };
 
@@ -48,6 +48,8 @@ Point parse_point(std::string_view text, std::string_view what);
 Point default_of(const Point& point);
 /// The context alone, as a text: the points of one contest share it.
 std::string context_text(const Point& point);
+/// The same for people: "sdpaBwd2 Qwen3-0.6B S 256", with head map and loss scale when they are not default.
+std::string context_words(const Point& point);
 /// The knobs that are not default, "default" when none: "pad=32;threads=2".
 std::string knobs_text(const Point& point);
 /// How many knobs are not default: of two equally fast points the simpler one wins.

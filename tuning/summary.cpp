@@ -30,14 +30,14 @@ std::string cell(std::string text) {
   return text;
 }
 
-std::string front_table(const SweepOutcome& outcome, const std::string& context) {
+std::string front_table(const SweepOutcome& outcome, const Contest& contest) {
   std::vector<const std::pair<Point, PointResult>*> of_context;
   for (const auto& each : outcome.points)
-    if (context_text(each.first) == context) of_context.push_back(&each);
+    if (context_text(each.first) == contest.context) of_context.push_back(&each);
   const auto front = pareto_front(of_context);
   if (front.empty()) return {};
-  std::string text =
-      fmt::format("\n### {}\n\n| knobs | time | relative rms error | staged |\n|---|---|---|---|\n", context);
+  std::string text = fmt::format("\n### {}, {}\n\n| knobs | time | relative rms error | staged |\n|---|---|---|---|\n",
+                                 context_words(contest.best), contest.best.profile);
   for (const auto* each : front)
     text += fmt::format("| `{}` | {} | {:.3g} | {:.2f} MiB |\n", knobs_text(each->first),
                         time_text(each->second.time_ns), each->second.error, each->second.bytes / 0x1p20);
@@ -78,8 +78,8 @@ std::string failure_lines(const SweepOutcome& outcome) {
 }  // namespace
 
 std::string entry_line(const Entry& e) {
-  return fmt::format("{:<11} {:<9} {:<58} {:<44} {:>11} default {:>11}  {}", verdict_name(e.verdict), e.profile,
-                     e.context, e.knobs, time_text(e.time_ns), time_text(e.default_ns), gain_text(e));
+  return fmt::format("{:<11} {:<9} {:<36} {:<48} {:>11} default {:>11}  {}", verdict_name(e.verdict), e.profile,
+                     context_words(e.point()), e.knobs, time_text(e.time_ns), time_text(e.default_ns), gain_text(e));
 }
 
 std::string counts_line(const SweepOutcome& outcome) {
@@ -105,10 +105,10 @@ std::string summary_markdown(const SweepFile& file, const SweepOutcome& outcome,
       "|---|---|---|---|---|---|---|---|---|\n";
   for (const Entry& e : entries)
     text += fmt::format("| {} | {} | {} | `{}` | {} | {} | {} | {:.3g} | {:.3g} |\n", verdict_name(e.verdict),
-                        e.profile, cell(e.context), e.knobs, time_text(e.time_ns), time_text(e.default_ns),
-                        gain_text(e), e.error, e.default_error);
+                        e.profile, cell(context_words(e.point())), e.knobs, time_text(e.time_ns),
+                        time_text(e.default_ns), gain_text(e), e.error, e.default_error);
   std::string fronts;
-  for (const ContestOutcome& contest : outcome.contests) fronts += front_table(outcome, contest.contest.context);
+  for (const ContestOutcome& contest : outcome.contests) fronts += front_table(outcome, contest.contest);
   if (!fronts.empty()) text += "\n## Time against error\nWhat no other point beats in both.\n" + fronts;
   return text + regret_table(outcome) + failure_lines(outcome);
 }

@@ -19,6 +19,7 @@ constexpr std::int64_t kMaxProduct = std::int64_t{1} << 62;
 /// The file while it is read: every error names the key.
 struct Reader {
   const std::string& where;
+  const std::filesystem::path& folder;
 
   [[noreturn]] void fail(const std::string& key, const std::string& reason, const std::string& remedy) const {
     throw input_error(where + ": " + key, reason, remedy);
@@ -92,7 +93,9 @@ std::vector<std::string> axis_values(const Reader& read, const Parameter& parame
 /// Values as the parameter itself writes them, each checked by giving it to a point.
 Axis make_axis(const Reader& read, const std::string& name, const Json& value) {
   Axis axis{&find_parameter(name), {}};
-  for (const std::string& text : axis_values(read, *axis.parameter, value)) {
+  for (std::string text : axis_values(read, *axis.parameter, value)) {
+    // A model file is named from where the sweep's file lies.
+    if (name == "model" && text.ends_with(".json")) text = (read.folder / text).lexically_normal().string();
     Point point;
     point.c.shape = model_presets().front();
     try {
@@ -271,14 +274,14 @@ void SweepFile::set_profile(const std::string& profile) {
   sort_axes(axes);
 }
 
-SweepFile parse_sweep(std::string_view text, const std::string& where) {
+SweepFile parse_sweep(std::string_view text, const std::string& where, const std::filesystem::path& folder) {
   Json json;
   try {
     json = Json::parse(text);
   } catch (const Json::exception& error) {
     throw input_error(where, std::string("is no JSON: ") + error.what(), "correct the file");
   }
-  const Reader read{where};
+  const Reader read{where, folder};
   read.only(json, "", {"name", "note", "parameters", "constraints", "budget", "search", "measure", "confirm"});
   SweepFile file;
   if (json.contains("name")) file.name = read.value_text(json["name"], "name");
@@ -311,15 +314,12 @@ SweepFile parse_sweep(std::string_view text, const std::string& where) {
   if (json.contains("confirm")) read_confirm(read, json["confirm"], file);
   Json identity = json;
   identity.erase("note");
-  Json axes;
-  for (const Axis& axis : file.axes) axes[axis.parameter->name] = axis.values;
-  identity["parameters"] = axes;
   file.identity = identity.dump();
   return file;
 }
 
 SweepFile read_sweep_file(const std::filesystem::path& file) {
-  return parse_sweep(read_text_file(file, kMaxFile), file.string());
+  return parse_sweep(read_text_file(file, kMaxFile), file.string(), file.parent_path());
 }
 
 }  // namespace aneval::tuning

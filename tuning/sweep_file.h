@@ -71,6 +71,7 @@ struct SweepFile {
 /// empty list, a value twice, a range that ends before it begins or never does, budgets of zero, constraints that no
 /// value of the sweep can pass.
 SweepFile read_sweep_file(const std::filesystem::path& file);
-SweepFile parse_sweep(std::string_view json, const std::string& where);
+/// `folder`: where model files with a relative path lie.
+SweepFile parse_sweep(std::string_view json, const std::string& where, const std::filesystem::path& folder = {});
 
 }  // namespace aneval::tuning

@@ -26,7 +26,7 @@ std::vector<const std::pair<Point, PointResult>*> pareto_front(
 std::vector<Regret> regrets(const std::vector<std::pair<Point, PointResult>>& points) {
   struct Measured {
     std::map<std::string, double> times;  // by knobs
-    std::string best;
+    std::string best, words;
   };
   std::map<std::string, std::map<std::string, Measured>> contexts;  // without profile; by profile
   for (const auto& [point, result] : points) {
@@ -35,6 +35,7 @@ std::vector<Regret> regrets(const std::vector<std::pair<Point, PointResult>>& po
     anywhere.profile.clear();
     Measured& measured = contexts[context_text(anywhere)][point.profile];
     const std::string knobs = knobs_text(point);
+    measured.words = context_words(point);
     measured.times[knobs] = result.time_ns;
     if (measured.best.empty() || result.time_ns < measured.times.at(measured.best)) measured.best = knobs;
   }
@@ -44,7 +45,7 @@ std::vector<Regret> regrets(const std::vector<std::pair<Point, PointResult>>& po
       for (const auto& [on, here] : profiles) {
         if (from == on) continue;
         const auto found = here.times.find(theirs.best);
-        all.push_back({context, from, on, found == here.times.end() ? 0 : found->second / here.times.at(here.best)});
+        all.push_back({here.words, from, on, found == here.times.end() ? 0 : found->second / here.times.at(here.best)});
       }
   return all;
 }

@@ -17,7 +17,7 @@ std::vector<const std::pair<Point, PointResult>*> pareto_front(
 /// The best knobs of profile `from` on profile `on`: their time there over the best time there, for one kernel, model
 /// and size.
 struct Regret {
-  std::string context;  // without its profile
+  std::string context;  // in words
   std::string from, on;
   double ratio = 0;  // 0: not measured there, or not usable
 };
