@@ -100,8 +100,8 @@ def check_events(w):
 
 
 def check_rights(w):
-    if w.root.get("permissions") != {"contents": "read"}:
-        yield "permissions of the workflow are not just contents: read"
+    if w.root.get("permissions") not in ({"contents": "read"}, {"contents": "read", "actions": "read"}):
+        yield "permissions of the workflow are not just contents: read (and actions: read, for artifacts of other runs)"
     for job_id, job in w.jobs.items():
         if not may_write(job):
             continue
@@ -125,8 +125,10 @@ def check_runners(w):
         if is_self_hosted(job):
             if labels != SELF_HOSTED:
                 yield "{}: labels are not {}".format(job_id, SELF_HOSTED)
-            if job.get("concurrency", {}).get("group") != "bench-${{ matrix.chip }}":
-                yield job_id + ": two jobs may run on one machine: the concurrency group is not bench-${{ matrix.chip }}"
+            # Shards are for the several machines of a chip.
+            group = "bench-${{ matrix.chip }}" + ("-${{ matrix.shard }}" if "shard" in job["strategy"]["matrix"] else "")
+            if job.get("concurrency", {}).get("group") != group:
+                yield "{}: two jobs may run on one machine: the concurrency group is not {}".format(job_id, group)
             if job.get("concurrency", {}).get("cancel-in-progress") != "false":
                 yield job_id + ": a measurement may be cancelled by the next"
             condition = " ".join(job.get("if", "").split())
@@ -285,6 +287,10 @@ BROKEN = [
     ("nightly.yml", "    timeout-minutes: 300\n", "", "has no timeout-minutes"),
     ("perf.yml", "ane, bench, ", "bench, ", "labels are not"),
     ("perf.yml", "group: bench-${{ matrix.chip }}", "group: bench", "two jobs may run on one machine"),
+    ("sweep.yml", "group: bench-${{ matrix.chip }}-${{ matrix.shard }}", "group: bench-${{ matrix.shard }}",
+     "two jobs may run on one machine"),
+    ("sweep.yml", "  actions: read", "  actions: write", "permissions of the workflow"),
+    ("sweep.yml", "--shard \"$SHARD\"", "--shards \"$SHARD\"", "aneval sweep has no --shards"),
     ("nightly.yml", "cancel-in-progress: false", "cancel-in-progress: true", "cancelled by the next"),
     ("nightly.yml", "vars.BENCH_CHIPS != ''", "always()", "waits for a machine"),
     ("perf.yml", FORK_GUARD + " &&", "", "runs the code of forks"),

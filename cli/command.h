@@ -121,6 +121,8 @@ void add_validate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
 void add_probe(CLI::App& app, Action& action);
+void add_sweep(CLI::App& app, Action& action);
+void add_tune(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);

@@ -24,8 +24,8 @@ int run(int argc, char** argv) {
       "Exit codes: 0 ok, 1 a check failed, 2 wrong arguments or input, 3 refused by device or environment; of compare "
       "also 4 and 5.");
   Action action;
-  for (const auto add : {add_doctor, add_list, add_validate, add_bench, add_train, add_probe, add_report, add_compare,
-                         add_run, add_stage, add_mil, add_worker})
+  for (const auto add : {add_doctor, add_list, add_validate, add_bench, add_train, add_probe, add_sweep, add_tune,
+                         add_report, add_compare, add_run, add_stage, add_mil, add_worker})
     add(app, action);
   try {
     app.parse(argc, argv);

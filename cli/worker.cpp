@@ -1,8 +1,9 @@
-// aneval worker: the child process of --isolate and of probes. Reads tasks as lines, answers each with a line; not for
-// people.
+// aneval worker: the child process of --isolate, of probes and of sweeps. Reads tasks as lines, answers each with a
+// line; not for people.
 #include <nlohmann/json.hpp>
 
 #include "cli/probe_jobs.h"
+#include "cli/sweep_jobs.h"
 #include "cli/validate_jobs.h"
 #include "common/error.h"
 #include "common/worker.h"
@@ -22,6 +23,7 @@ void add_worker(CLI::App& app, Action& action) {
       std::unique_ptr<CaseRunner> runner;
       serve_tasks([&](std::string_view task) {
         if (is_probe_task(std::string(task))) return run_probe_task(std::string(task));
+        if (is_sweep_task(std::string(task))) return run_sweep_task(std::string(task));
         const auto j = nlohmann::json::parse(task);
         const std::string settings = j.at("settings");
         try {

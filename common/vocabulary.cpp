@@ -35,6 +35,7 @@ const std::vector<MetricName>& metric_names() {
       {"surfaces", "count", "surfaces of the kernel or layer"},
       {"surface_bytes", "bytes", "their size together"},
       {"program_hash", "", "of the MIL text and its weights"},
+      {"point", "ns", "of a sweep: its text, and what it costs: the times of the sweep's phases together"},
       {"output_hash", "", "of the bits written by the kernel, or of a layer's results"},
       // errors of an output block against the reference
       {"max_abs", "1", "largest |got - reference|"},
