@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ane/emulator/device_arithmetic.h"
 #include "ane/kernels/kernel.h"
 #include "ane/kernels/sequence_limits.h"
 #include "ane/layer_plan.h"
@@ -69,7 +70,8 @@ std::string program_identity(const PlannedKernel& kernel) {
   Hasher hasher;
   add(hasher, kernel.program.text);
   for (const ane::Slot& slot : kernel.layout.operands()) {
-    add(hasher, slot.name + "@" + std::to_string(slot.channel_offset) + "," + std::to_string(slot.width_offset));
+    add(hasher, slot.name + (slot.eight_bits ? "(8)@" : "@") + std::to_string(slot.channel_offset) + "," +
+                    std::to_string(slot.width_offset));
     hasher.add(&slot.scale, sizeof slot.scale);
   }
   return hasher.digest();
@@ -84,6 +86,12 @@ Planned Planner::make(const Point& point) const {
     }
   planned.refused = contradiction(point);
   if (!planned.refused.empty()) return planned;
+  const emulator::Profile profile =
+      emulator::find_profile(point.profile.empty() ? emulator::kDefaultProfile : point.profile);
+  if (!emulator::has_rules(profile, point.c.variant)) {
+    planned.refused = "profile " + profile.name + " has no rule for products of 8-bit numbers";
+    return planned;
+  }
   const auto of_layer = ane::layer_plan(point.c.variant).kernels();
   const std::string& kernel = point.c.kernel;
   if (kernel != "layer" && std::ranges::find(of_layer, kernel) == of_layer.end()) {
@@ -95,6 +103,8 @@ Planned Planner::make(const Point& point) const {
   settings.qos = point.qos;
   settings.threads = point.threads;
   add(hasher, point_text(settings));
+  // Constants without their numbers look alike, whatever becomes of the numbers.
+  add(hasher, ane::variant_text({.weights = point.c.variant.weights}));
   for (const std::string& name : kernels_of(point)) {
     try {
       const PlannedKernel built = plan_kernel(point, name);
