@@ -217,6 +217,28 @@ TEST_F(BenchCommand, AWholeRunIsReportedAsPassed) {
   const std::string summary = read_text_file(path("report/summary.md"));
   EXPECT_THAT(summary, StartsWith("# aneval: PASSED"));
   EXPECT_THAT(summary, Not(HasSubstr("did not come to its end")));
+  const std::string page = read_text_file(path("report/report.html"));
+  EXPECT_THAT(page, AllOf(HasSubstr("<h1>aneval: PASSED</h1>"), HasSubstr("qBwd"), HasSubstr("No history was given")));
+}
+
+TEST_F(BenchCommand, ResultsGoToOtherToolsToo) {
+  ASSERT_EQ(bench({"--benchmark_filter=channels=256/depth=1/", "--out", path("b.csv")}).code, 0);
+  const auto report = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"report", path("b.csv"), "--out", path("r")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  EXPECT_EQ(report({"--format", "community", "--username", "somebody"}).code, 0);
+  const auto json = nlohmann::json::parse(read_text_file(path("r/community.json")));
+  EXPECT_EQ(json.at("username"), "somebody");
+  EXPECT_THAT(std::string(json.at("system").at("chip")), StartsWith("emulator profile "));
+  EXPECT_EQ(json.at("benchmarks").at("sram_probe").at(0).at("channels"), 256);
+  EXPECT_EQ(report({"--format", "wide-csv"}).code, 0);
+  EXPECT_THAT(read_text_file(path("r/wide.csv")), HasSubstr(",channels=256;depth=1;spatial=64,conv_chain,engine,ok,"));
+  EXPECT_FALSE(fs::exists(path("r/report.html")));
+  const ProcessResult refused = report({"--username", "somebody"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--username: belongs to --format community"));
 }
 
 TEST_F(BenchCommand, AKilledRunIsReadableAndTheReportSaysSo) {
@@ -230,7 +252,7 @@ TEST_F(BenchCommand, AKilledRunIsReadableAndTheReportSaysSo) {
   EXPECT_EQ(report.code, 0) << report.err;
   EXPECT_THAT(report.out, StartsWith("INCOMPLETE: "));
   const std::string text = read_text_file(path("report/summary.md"));
-  EXPECT_THAT(text, AllOf(HasSubstr("# aneval: INCOMPLETE"), HasSubstr("`bench` did not come to its end (killed"),
+  EXPECT_THAT(text, AllOf(HasSubstr("# aneval: INCOMPLETE"), HasSubstr("bench did not come to its end (killed"),
                           HasSubstr("compile")));
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "common/names.h"
 #include "reports/format.h"
 #include "reports/pages.h"
 #include "reports/table_parts.h"
@@ -72,6 +73,7 @@ Page cases_page(const ResultSet& set) {
   for (const auto& entry : set.settings) settings.push_back(&entry);
   Table table{.title = "Judged cases, failures first"};
   table.in_markdown = false;
+  table.origin = join(names, "; ");
   table.columns = {"verdict", "backend, profile", "kernel",          "model",
                    "case",    "error / bound",    "signal to noise", "time"};
   for (const JudgedCase& one : cases) {

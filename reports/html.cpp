@@ -3,6 +3,7 @@
 #include <fast_float/fast_float.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "common/record.h"
@@ -15,11 +16,19 @@ namespace {
 constexpr const char* kPolicy =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
+/// What made the numbers of a table or chart ("apple profile h16; emulator profile h16"), and whether that is an
+/// engine.
 std::string badge(const std::string& origin) {
   if (origin.empty()) return {};
-  const bool emulated = origin.find("emulator") != std::string::npos || origin.find("standin") != std::string::npos;
-  return fmt::format(" <span class=\"badge{}\">{}{}</span>", emulated ? " emulated" : "",
-                     emulated ? "not an engine: " : "", html_escaped(origin));
+  std::size_t emulated = 0, all = 0;
+  for (std::size_t begin = 0; begin < origin.size(); ++all) {
+    const std::size_t end = std::min(origin.find("; ", begin), origin.size());
+    emulated += is_emulated(origin.substr(begin, std::min(origin.find(' ', begin), end) - begin));
+    begin = end + 2;
+  }
+  const char* mark = emulated == 0 ? "" : emulated == all ? "not an engine: " : "not all of an engine: ";
+  return fmt::format(" <span class=\"badge{}\">{}{}</span>", emulated > 0 ? " emulated" : "", mark,
+                     html_escaped(origin));
 }
 
 /// A cell that names a status carries it as a class, for its sign and colour; the word stays.

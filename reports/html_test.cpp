@@ -85,6 +85,20 @@ TEST(Html, NumbersOfAnEmulatorAreMarked) {
   EXPECT_THAT(html_of(hardware), Not(HasSubstr("class=\"badge emulated\"")));
 }
 
+TEST(Html, WhatIsOnlyPartlyOfAnEngineIsMarkedSo) {
+  ResultSet set = small_run();
+  Record real = row("eval", "time", 1e6);
+  real.run.backend = "apple";
+  set.add(real);
+  EXPECT_THAT(html_of(set),
+              HasSubstr("<span class=\"badge emulated\">not all of an engine: apple profile h16; emulator "
+                        "profile h16</span>"));
+  ResultSet stand_in;
+  real.run.backend = "apple-standin";
+  stand_in.add(real);
+  EXPECT_THAT(html_of(stand_in), HasSubstr("not an engine: apple-standin profile h16</span>"));
+}
+
 TEST(Html, EveryTableOfASettingNamesIt) {
   for (const Page& page : make_report(small_run()).pages)
     for (const Table& table : page.tables) {

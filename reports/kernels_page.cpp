@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/names.h"
 #include "reports/cases.h"
 #include "reports/format.h"
 #include "reports/pages.h"
@@ -111,6 +112,7 @@ Page kernels_page(const ResultSet& set) {
     add_rows(table, names[at], setting, series, groups);
     ++at;
   }
+  table.origin = join(names, "; ");
   if (!table.rows.empty()) page.tables.push_back(std::move(table));
   add_setting_tables(page, set, {phase_tables, error_tables});
   return page;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/names.h"
 #include "common/statistics.h"
 #include "reports/chart_parts.h"
 #include "reports/format.h"
@@ -131,6 +132,7 @@ Page latency_page(const ResultSet& set) {
   page.missing = "No kernel was timed often enough: `aneval bench --benchmark_repetitions=3 --out FILE`.";
   const std::vector<std::string> names = setting_names(set.settings);
   Table table{.title = "Quantiles of all samples"};
+  table.origin = join(names, "; ");
   table.in_markdown = false;
   table.columns = {"kernel", "model", "phase", "backend, profile", "samples",     "processes", "5 %", "25 %",
                    "median", "75 %",  "95 %",  "largest",          "IQR / median"};

@@ -18,7 +18,8 @@ TEST(HistoryPage, ShowsPointsLevelsAndTheCommitsOfAChange) {
   for (int number = 0; number < 60; ++number) {
     const RunContext run = run_context(number);
     const double level = number < 30 ? 1e6 : 1.2e6;
-    write_file(folder / "r.results", file_of({row(run, "woFwd", "eval", "time", level * std::exp(0.01 * random.normal()))}));
+    write_file(folder / "r.results",
+               file_of({row(run, "woFwd", "eval", "time", level * std::exp(0.01 * random.normal()))}));
     append_runs(folder / "h", {folder / "r.results"});
   }
   const History history = read_history(folder / "h");

@@ -171,15 +171,16 @@ for (const name of ['full', 'failed', 'empty', 'hostile']) {
   check(left.length === 2 && left.every((text) => text.includes('qBwd') && text.includes('h13')), 'the filter leaves the rows with all words');
   check((await page.locator('#kernels output').first().innerText()) === '2 of 60 rows', 'and counts them');
 
+  await page.locator('#phases-chart-1 .chart').scrollIntoViewIfNeeded();
+  await page.locator('#phases-chart-1 .chart[data-drawn=done]').waitFor();
   const bar = page.locator('#phases-chart-1 svg .mark-rect path').nth(30);
-  await bar.scrollIntoViewIfNeeded();
   await bar.hover({ force: true });
   const tip = page.locator('#vg-tooltip-element.visible');
   await tip.waitFor({ timeout: 3000 }).catch(() => {});
   const said = (await tip.count()) ? await tip.innerText() : '';
   check(/kernel[\s\S]*ms[\s\S]*emulator profile/.test(said), `the tooltip names kernel, time and profile: ${said.replace(/\s+/g, ' ')}`);
 
-  await page.locator('#kernels details.again summary').first().click();
+  await table.locator('tbody tr:not([hidden]) details.again summary').first().click();
   check(/^aneval validate .*--case/.test(await page.locator('#kernels details.again[open] code').first().innerText()), 'a row shows the command that runs it again');
   await page.emulateMedia({ media: 'print' });
   check(!(await page.locator('nav').isVisible()) && (await table.isVisible()), 'on paper there are tables and no navigation');
@@ -208,6 +209,7 @@ for (const name of ['full', 'failed', 'empty', 'hostile']) {
 {
   const page = await open('hostile');
   check((await page.locator('img').count()) === 0, 'markup in names is text');
+  check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'and makes the page no wider');
   check((await page.locator('#kernels tbody th').first().innerText()).includes('<img src=x'), 'and can be read');
   await page.context().close();
 }
