@@ -38,9 +38,9 @@ ModelShape shape_of(std::size_t i) {
   return *std::ranges::find(edge_shapes(), kNames[i % 3], &ModelShape::name);
 }
 
-/// Tiles are as the mask where there is but one: half of the time there are three.
-ModelShape shape_for(const ane::Variant& variant, std::size_t i) {
-  if (variant.causal == ane::Causal::mask || i % 2 != 0) return shape_of(i);
+/// Up to 128 tokens tiles are the mask; `several` asks for three of them.
+ModelShape shape_for(const ane::Variant& variant, std::size_t i, bool several) {
+  if (variant.causal == ane::Causal::mask || !several) return shape_of(i);
   return *std::ranges::find(edge_shapes(), "several-tiles", &ModelShape::name);
 }
 
@@ -64,7 +64,7 @@ std::vector<Drawn> drawn_variants() {
         ane::Variant variant;
         choice.set(variant, value);
         if (is_right(variant, profile_of(profile)))
-          all.push_back({variant, profile_of(profile), shape_for(variant, profile)});
+          all.push_back({variant, profile_of(profile), shape_for(variant, profile, true)});
       }
   const char* more = std::getenv("ANEVAL_VARIANTS");
   const std::size_t singles = all.size(), wanted = more == nullptr ? 100 : std::strtoul(more, nullptr, 10);
@@ -74,7 +74,8 @@ std::vector<Drawn> drawn_variants() {
     for (const ane::VariantChoice& choice : ane::variant_choices())
       choice.set(variant, static_cast<std::size_t>(random.below(static_cast<std::int64_t>(choice.values.size()))));
     const std::size_t i = all.size();
-    if (is_right(variant, profile_of(i))) all.push_back({variant, profile_of(i), shape_for(variant, i / 3)});
+    if (is_right(variant, profile_of(i)))
+      all.push_back({variant, profile_of(i), shape_for(variant, i / 3, i % 2 == 0)});
   }
   return all;
 }
