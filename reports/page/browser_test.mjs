@@ -93,7 +93,7 @@ const PAGES = {
   hostile: results('hostile', { texts: (word) => word + HOSTILE, status: 'wrong_result', reason: HOSTILE }),
   large: results('large', { cases: 500 }),
 };
-if (!readFileSync(PAGES.full, 'utf8').includes('vegaEmbed')) skip('this build draws no charts: npm was missing');
+if (readFileSync(PAGES.full, 'utf8').includes('This build of aneval draws no charts')) skip('so says the report: npm was missing');
 
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
 
