@@ -1,6 +1,6 @@
 // How long an evaluation should take on an engine that is not here: a dispatch, and then the longer of computing and
 // moving data (Williams, Waterman, Patterson 2009), from published figures (cost_models.csv). Good for planning a sweep
-// and for ordering sizes; wrong by a factor of up to three against the published latencies (docs/tuning.md). A
+// and for ordering sizes; wrong by a factor of up to two against the published latencies (docs/tuning.md). A
 // prediction is never told as a measurement: backend `predicted`.
 #pragma once
 

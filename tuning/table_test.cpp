@@ -145,13 +145,13 @@ TEST(CostModel, IsADispatchAndTheLongerOfComputingAndMoving) {
 }
 
 // How wrong it is, against everything that is published with a shape. The bound is what docs/tuning.md says.
-TEST(CostModel, IsWithinAFactorOfThreeOfPublishedLatencies) {
+TEST(CostModel, IsWithinAFactorOfTwoOfPublishedLatencies) {
   double worst = 1;
   for (const PublishedLatency& latency : compare_with_published()) {
     const double ratio = latency.predicted_ms / latency.published_ms;
     worst = std::max({worst, ratio, 1 / ratio});
   }
-  EXPECT_LE(worst, 3);
+  EXPECT_LE(worst, 2);
   EXPECT_GE(compare_with_published().size(), 13u);
 }
 
