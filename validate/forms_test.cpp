@@ -118,13 +118,13 @@ Status judged(ane::Device& device, const Defect& defect, const HealthyCase& heal
   if (!defect.program) {
     const auto defective = make_defective_device(device, options.profile, defect, healthy.site);
     options.device = defective.get();
-    return KernelChecker(options).run(c, healthy.data).status;
+    return KernelChecker(options).run(c, *healthy.data).status;
   }
   ane::KernelSpec spec = healthy.site.spec;
   spec.program = [&](const ane::KernelConfig&, const ane::PackedLayout&) { return defect.program(healthy.site); };
   options.registry = {};
   options.registry.add(spec);
-  return KernelChecker(options).run(c, healthy.data).status;
+  return KernelChecker(options).run(c, *healthy.data).status;
 }
 
 // What is visible in the default is there in every form, as visible, and found.
