@@ -253,9 +253,10 @@ TEST_F(StaticWeightsCommand, EightBitsWithoutARuleAreRefusedWithItsName) {
   }
   EXPECT_FALSE(fs::exists(path("n.csv")));
   EXPECT_FALSE(fs::exists(path("t") + "/results.csv"));
-  for (const char* variant : {"weights=int8", "weights=w8a8"})
+  for (const auto& [variant, missing] : {std::pair{"weights=int8", "compiles 'wo' into the program, and there is none"},
+                                         {"weights=w8a8", "chooses the scale of 'attn' by its numbers"}})
     expect_bad_input({"mil", "emit", "--kernel", "woFwd", "--model", path("tiny.json"), "--variant", variant},
-                     std::string(variant) + ": compiles 'wo' into the program, and there is none");
+                     std::string(variant) + ": " + missing);
   for (const char* profile : {"h13", "h16"})
     for (const char* variant : {"weights=int8", "weights=w8a8"}) {
       if (std::string(profile) == "h13" && std::string(variant) == "weights=w8a8") continue;

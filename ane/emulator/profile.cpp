@@ -151,9 +151,9 @@ std::string_view evidence_name(Evidence evidence) {
 }
 
 std::string eight_bits_text(const Profile& profile) {
-  if (!profile.eight_bits) return "unmeasured no rule: quantize and products of 8-bit numbers are refused";
+  if (!profile.eight_bits) return "no rule: quantize and products of 8-bit numbers are refused";
   return std::string(evidence_name(profile.eight_bits->evidence)) +
-         " exact sums of 32 bits, from 2^31 on infinite; quantize rounds as elementwise operations and clips [" +
+         ": exact sums of 32 bits, from 2^31 on infinite; quantize rounds as elementwise operations and clips [" +
          profile.eight_bits->source + "]";
 }
 

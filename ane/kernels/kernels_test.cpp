@@ -259,13 +259,26 @@ NamedTensors some_weights(const KernelSpec& spec, const ModelShape& shape) {
   return weights;
 }
 
+/// What a program that quantizes activations is calibrated on.
+NamedTensors some_activations(const PackedLayout& layout) {
+  NamedTensors activations;
+  for (const Slot& slot : layout.slots())
+    if (slot.kind == SlotKind::activation) {
+      Tensor& tensor = activations[slot.name] = Tensor({slot.channels.size(), slot.width.size()});
+      std::fill(tensor.data.begin(), tensor.data.end(), 0.75F);
+    }
+  return activations;
+}
+
 TEST(Program, EveryVariantPassesTheCheckerInBothDialects) {
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const RopePairing pairing : {RopePairing::interleaved, RopePairing::half}) {
     for (const Variant& variant : single_variants()) {
       for (const KernelSpec& spec : registry.all()) {
         const NamedTensors weights = some_weights(spec, small_shape(pairing));
-        const KernelConfig config = config_of(spec, small_shape(pairing), variant, &weights);
+        KernelConfig config = config_of(spec, small_shape(pairing), variant, &weights);
+        const NamedTensors activations = some_activations(spec.layout(config));
+        config.activations = &activations;
         const mil::BuiltProgram program = spec.program(config, spec.layout(config));
         for (const mil::Dialect dialect : {mil::Dialect::modern, mil::Dialect::legacy}) {
           const mil::Program read = mil::parse(mil::print(program.graph, dialect), spec.name);
@@ -363,6 +376,38 @@ TEST(Program, StaticFiltersAreTheConvolutionsOwn) {
   }
 }
 
+// The program holds q and the scales; what they were made of stands beside it, and quantize and dequantize around the
+// activations take one scale.
+TEST(Program, EightBitWeightsAndActivationsAreInTheText) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const ModelShape shape = small_shape(RopePairing::half);
+  for (const char* text : {"weights=int8", "weights=w8a8"}) {
+    const KernelSpec& spec = registry.find("sdpaFwd");
+    const NamedTensors weights = some_weights(spec, shape);
+    KernelConfig config = config_of(spec, shape, parse_variant(text), &weights);
+    const PackedLayout layout = spec.layout(config);
+    const NamedTensors activations = some_activations(layout);
+    config.activations = &activations;
+    const mil::BuiltProgram program = spec.program(config, layout);
+    const bool quantizes = config.variant.weights == Weights::w8a8;
+    EXPECT_EQ(program.graph.main().find("xn_q") != nullptr, quantizes);
+    if (quantizes) {
+      EXPECT_THAT(program.text, HasSubstr("xn_q_scale = const()[name = string(\"xn_q_scale\"), val = fp16(0x1p-7)]"));
+    }
+    for (const char* name : {"wq_t", "wk_t", "wv_t"}) {
+      EXPECT_EQ(program.graph.main().find(name)->op, "constexpr_affine_dequantize");
+      const auto elements = static_cast<std::size_t>(program.graph.main().find(name)->type.elements());
+      EXPECT_EQ(program.exact_constants.at(name).size(), elements);
+      // A header, two blobs' metadata, and a byte each, not two.
+      EXPECT_LT(program.weights.at(mil::weight_path(name)).size(), 64 * 4 + elements * 3 / 2);
+    }
+    config.activations = nullptr;
+    if (quantizes) {
+      EXPECT_THROW((void)spec.program(config, layout), Error);
+    }
+  }
+}
+
 /// How often a program has an operation.
 std::int64_t count(const mil::Function& function, std::string_view op) {
   return std::ranges::count(function.operations, op, &mil::Operation::op);
@@ -376,12 +421,13 @@ TEST(Program, FormsHaveTheOperationsTheySay) {
   };
   // With flags RoPE's own are left: q and k in and out. A convolution turns the weights that lie [C, N].
   const std::map<std::string, Expected> expected = {
-      {"sdpaFwd", {3, 2, 10, 9, 4, 7}},   {"woFwd", {1, 0, 2, 1, 0, 1}},      {"ffnFused", {3, 0, 6, 2, 0, 2}},
-      {"ffnBwdW2t", {1, 0, 2, 1, 0, 1}},  {"ffnBwdW13t", {2, 0, 3, 2, 0, 2}}, {"wotBwd", {1, 0, 2, 1, 0, 1}},
-      {"sdpaBwd1", {0, 3, 5, 5, 0, 0}},   {"sdpaBwd2", {0, 2, 4, 4, 0, 0}},   {"qBwd", {1, 0, 2, 1, 0, 1}},
-      {"kvBwd", {2, 0, 3, 2, 0, 2}},      {"qkvBwd", {1, 0, 2, 1, 0, 1}},     {"ffnBwdSiluW13t", {2, 0, 3, 2, 0, 2}},
-      {"ffnUpGate", {2, 0, 4, 2, 0, 2}},  {"ffnUp", {2, 0, 3, 2, 0, 2}},      {"ffnDown", {1, 0, 2, 1, 0, 1}},
-      {"sdpaWoFwd", {4, 2, 13, 9, 4, 7}}, {"dynMatmul", {1, 0, 2, 1, 0, 1}}};
+      {"sdpaFwd", {3, 2, 10, 9, 4, 7}},  {"woFwd", {1, 0, 2, 1, 0, 1}},      {"ffnFused", {3, 0, 6, 2, 0, 2}},
+      {"ffnBwdW2t", {1, 0, 2, 1, 0, 1}}, {"ffnBwdW13t", {2, 0, 3, 2, 0, 2}}, {"wotBwd", {1, 0, 2, 1, 0, 1}},
+      {"sdpaBwd1", {0, 3, 5, 5, 0, 0}},  {"sdpaBwd2", {0, 2, 4, 4, 0, 0}},   {"qBwd", {1, 0, 2, 1, 0, 1}},
+      {"kvBwd", {2, 0, 3, 2, 0, 2}},     {"qkvBwd", {1, 0, 2, 1, 0, 1}},     {"ffnBwdSiluW13t", {2, 0, 3, 2, 0, 2}},
+      {"ffnUpGate", {2, 0, 4, 2, 0, 2}}, {"ffnUp", {2, 0, 3, 2, 0, 2}},      {"ffnDown", {1, 0, 2, 1, 0, 1}},
+      {"sdpaQkv", {3, 0, 4, 3, 0, 3}},   {"sdpaCore", {0, 2, 4, 4, 0, 0}},   {"sdpaWoFwd", {4, 2, 13, 9, 4, 7}},
+      {"dynMatmul", {1, 0, 2, 1, 0, 1}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const KernelSpec& spec : registry.all()) {
     const Expected& e = expected.at(spec.name);

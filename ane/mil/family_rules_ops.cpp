@@ -222,16 +222,6 @@ void find_classifier(const FunctionView& view, const Family&, const Report& repo
   });
 }
 
-/// The operation that made a value, looking through reshapes and transposes.
-const Operation* made_by(const FunctionView& view, const std::string& identifier) {
-  const Operation* operation = view.producer(identifier);
-  while (operation != nullptr && (operation->op == "reshape" || operation->op == "transpose")) {
-    const std::string* x = view.identifier(*operation, "x");
-    operation = x == nullptr ? nullptr : view.producer(*x);
-  }
-  return operation;
-}
-
 /// Products of which both operands come from 8 bits.
 template <class Judge>
 void each_integer_product(const FunctionView& view, const Report& report, std::string_view op, const Judge& judge) {
@@ -239,7 +229,7 @@ void each_integer_product(const FunctionView& view, const Report& report, std::s
   each_op(view, report, op, [&](const Operation& operation, const Reporter& found) {
     for (const std::string_view key : {std::string_view("x"), weight}) {
       const std::string* identifier = view.identifier(operation, key);
-      const Operation* from = identifier == nullptr ? nullptr : made_by(view, *identifier);
+      const Operation* from = identifier == nullptr ? nullptr : view.producer(reshaped_from(view, *identifier));
       if (from == nullptr || (from->op != "dequantize" && from->op != "constexpr_affine_dequantize")) return;
     }
     judge(operation, found);
