@@ -1,9 +1,11 @@
 #include "tuning/point.h"
 
 #include <algorithm>
+#include <map>
 
 #include "ane/emulator/profile.h"
 #include "ane/kernels/kernel.h"
+#include "ane/layer_plan.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -108,6 +110,24 @@ std::string settings_text(const Point& point) {
   return text;
 }
 
+/// The simplest variant whose layer has the kernel: the default, or the one choice that cuts it.
+const ane::Variant& home_of(const std::string& kernel) {
+  static const std::map<std::string, ane::Variant> homes = [] {
+    std::map<std::string, ane::Variant> all;
+    for (const std::string& name : ane::layer_plan({}).kernels()) all.emplace(name, ane::Variant{});
+    for (const ane::VariantChoice& choice : ane::variant_choices())
+      for (std::size_t value = 1; value < choice.values.size(); ++value) {
+        ane::Variant variant;
+        choice.set(variant, value);
+        for (const std::string& name : ane::layer_plan(variant).kernels()) all.emplace(name, variant);
+      }
+    return all;
+  }();
+  static const ane::Variant none;
+  const auto found = homes.find(kernel);
+  return found == homes.end() ? none : found->second;
+}
+
 }  // namespace
 
 const std::vector<Parameter>& parameters() {
@@ -144,6 +164,9 @@ Point default_of(const Point& point) {
   Point plain = point;
   for (const Parameter& parameter : parameters())
     if (parameter.role == Role::knob) parameter.set(plain, parameter.get(untouched));
+  const ane::HeadMap heads = point.c.variant.head_map;
+  if (point.c.kernel != "layer") plain.c.variant = home_of(point.c.kernel);
+  plain.c.variant.head_map = heads;
   return plain;
 }
 

@@ -44,7 +44,8 @@ std::string point_text(const Point& point);
 /// Errors (exit 2): as parse_case; `what` names the place.
 Point parse_point(std::string_view text, std::string_view what);
 
-/// Of the same context with every knob at its default: what a winner has to beat.
+/// Of the same context with every knob at its default, or for a kernel of another cut at that cut: what a winner has to
+/// beat.
 Point default_of(const Point& point);
 /// The context alone, as a text: the points of one contest share it.
 std::string context_text(const Point& point);

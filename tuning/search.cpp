@@ -98,20 +98,30 @@ void Search::enumerate(const Shard& shard) {
                       "has none of the " + std::to_string(all.size()) + " points", "choose fewer shards");
 }
 
-bool Search::take(const Point& point) {
-  const Planned& planned = planner_.plan(point);
+bool Search::take(Point& point) {
+  const Planned planned = planner_.plan(point);
   if (!planned.refused.empty()) {
     if (!enumerated_) ++refused_[kind_of(planned.refused)];
     return false;
   }
   if (enumerated_ && !mine_.contains(planned.identity)) return false;
-  return taken_.insert(planned.identity).second;
+  if (!taken_.insert(planned.identity).second) return false;
+  // What a knob does not change it need not be named by: the point is the default, if it is the default's work.
+  const Point plain = default_of(point);
+  for (const Parameter& parameter : parameters()) {
+    if (parameter.role != Role::knob || parameter.get(point) == parameter.get(plain)) continue;
+    Point simpler = point;
+    parameter.set(simpler, parameter.get(plain));
+    if (const Planned& same = planner_.plan(simpler); same.refused.empty() && same.identity == planned.identity)
+      point = simpler;
+  }
+  return true;
 }
 
 std::optional<Point> Search::next() {
   if (exhaustive_) return place_ < points_.size() ? std::optional(points_[place_++]) : std::nullopt;
   while (!defaults_.empty()) {
-    const Point point = defaults_.back();
+    Point point = defaults_.back();
     defaults_.pop_back();
     if (take(point)) return point;
   }
@@ -126,12 +136,12 @@ std::optional<Point> Search::next() {
 std::optional<Point> Search::random_point() {
   if (enumerated_) {
     while (place_ < shuffled_.size())
-      if (const Point& point = points_[shuffled_[place_++]]; take(point)) return point;
+      if (Point point = points_[shuffled_[place_++]]; take(point)) return point;
     return std::nullopt;
   }
   constexpr int kPatience = 10'000;
   for (int i = 0; i < kPatience; ++i)
-    if (const Point point = file_.point(random_.below(file_.product())); take(point)) return point;
+    if (Point point = file_.point(random_.below(file_.product())); take(point)) return point;
   return std::nullopt;
 }
 
@@ -158,7 +168,7 @@ std::optional<Point> Search::local_point() {
   std::ranges::stable_sort(open, {}, &Contest::tries);
   for (Contest* contest : open)
     while (!contest->neighbours.empty()) {
-      const Point point = contest->neighbours.back();
+      Point point = contest->neighbours.back();
       contest->neighbours.pop_back();
       if (!take(point)) continue;
       ++contest->tries;

@@ -56,7 +56,7 @@ class Search {
   };
 
   void enumerate(const Shard& shard);
-  bool take(const Point& point);  // whether it is new and can run
+  bool take(Point& point);  // whether it is new and can run; it is made as simple as the same work can be told
   std::optional<Point> random_point();
   std::optional<Point> local_point();
   std::vector<Point> neighbours(const Point& point);

@@ -145,6 +145,22 @@ TEST_F(SweepTest, ASearchFindsTheBestWithinItsBudgetAndRepeatsNothing) {
   }
 }
 
+// woFwd has no row sum: whatever the others are, its program is the default's, and is called so.
+TEST_F(SweepTest, PointsAreToldAsSimplyAsTheyCanBe) {
+  const SweepOutcome outcome = run_sweep(options(sweep_of(
+      R"("kernel": ["woFwd", "sdpaWoFwd"], "row_sum": ["matmul"], "silu_backward": ["kernel"], "wo": "all", "packing": "all")",
+      R"("search": {"method": "random"}, "budget": {"points": 50})")));
+  std::set<std::string> knobs;
+  for (const auto& [point, result] : outcome.points) knobs.insert(point.c.kernel + " " + knobs_text(point));
+  EXPECT_THAT(knobs, ::testing::ElementsAre("sdpaWoFwd default", "sdpaWoFwd packing=weights_first", "woFwd default",
+                                            "woFwd packing=weights_first"));
+  for (const ContestOutcome& contest : outcome.contests) {
+    EXPECT_TRUE(contest.opposed);
+    EXPECT_EQ(contest.contest.plain.c.variant.wo == ane::OutputProjection::fused,
+              contest.contest.plain.c.kernel == "sdpaWoFwd");
+  }
+}
+
 TEST_F(SweepTest, BudgetsEndIt) {
   EXPECT_EQ(run_sweep(options(backward_sweep(R"("budget": {"compiles": 7})"))).points.size(), 3u);
   fs::remove_all(out_);
