@@ -121,8 +121,8 @@ TEST_P(KernelChain, ReproducesTheLayersTensors) {
       shape.seq = 1000;  // kernels take S from their slots
       const Matrices<double> blocks = reference.in_double(shape, chain.options, slots);
       const Matrices<float> in_float = reference.in_float(shape, chain.options, to_float(slots));
-      ASSERT_EQ(blocks.size(), wiring.blocks.size());
-      ASSERT_EQ(in_float.size(), wiring.blocks.size());
+      ASSERT_GE(blocks.size(), wiring.blocks.size());  // sdpaBwd1 also passes q and k_tiled through
+      ASSERT_EQ(in_float.size(), blocks.size());
       for (const auto& [block, tensor] : wiring.blocks) {
         EXPECT_LE(relative_difference(blocks.at(block), chain.tensors.at(tensor)), 1e-12) << block;
         // The slots' own rounding and at most four products of up to 24 terms, each within n·u.

@@ -18,7 +18,7 @@ void expect_same_bits(const std::vector<const char*>& profiles, const std::vecto
   for (const char* profile : profiles) {
     const auto device = make_device(profile);
     for (const char* shape : shapes) {
-      for (const char* others : {"default", "pad=32;wo=fused", "weights=static;packing=weights_first",
+      for (const char* others : {"default", "pad=32;wo=fused", "weights=static", "packing=weights_first",
                                  "row_sum=matmul;score_scale=folded;head_map=cyclic"}) {
         Case c;
         c.shape = *std::ranges::find(edge_shapes(), shape, &ModelShape::name);

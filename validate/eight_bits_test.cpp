@@ -95,7 +95,7 @@ TEST(EightBitCases, BackwardKernelsKeepFp16) {
       ++(slot.eight_bits ? eight : sixteen);
     }
   }
-  EXPECT_EQ(eight, 3 + 1 + 3 + 2 + 2 + 1 + 4 + 1);
+  EXPECT_EQ(eight, 3 + 1 + 3 + 2 + 2 + 1 + 4 + 3 + 1);
   EXPECT_GT(sixteen, 8);
   const auto device = make_device("h16");
   KernelChecker checker(options_for(*device));
