@@ -50,6 +50,14 @@ TEST(LayerPlan, FeedForwardIsOneKernelOrTwoOrTwoWithTheGateBetween) {
   EXPECT_THAT(cpu_steps_of("ffn=split"), ::testing::Not(::testing::Contains("silu_gate")));
 }
 
+TEST(LayerPlan, FusedAttentionBackwardMakesNoProbabilities) {
+  EXPECT_THAT(kernels_of("attention_backward=fused"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t",
+                                                                  "ffnBwdW13t", "wotBwd", "sdpaBwd", "qBwd", "kvBwd"));
+  for (const PlanStep& step : layer_plan(parse_variant("attention_backward=fused")).backward)
+    for (const auto& [block, tensor] : step.outputs)
+      EXPECT_THAT(tensor, ::testing::AllOf(::testing::Ne("probs"), ::testing::Ne("dp")));
+}
+
 TEST(LayerPlan, FusedOutputProjectionStillGivesItsWeightGradientAttn) {
   EXPECT_THAT(kernels_of("wo=fused"), ElementsAre("sdpaWoFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
                                                   "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
@@ -62,7 +70,7 @@ TEST(LayerPlan, FusedOutputProjectionStillGivesItsWeightGradientAttn) {
 
 TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
   const auto known = kernels_of_all_plans();
-  EXPECT_EQ(known.size(), 16u);
+  EXPECT_EQ(known.size(), 17u);
   std::vector<Variant> variants = {Variant{}};
   for (const VariantChoice& choice : variant_choices()) {
     if (choice.kind == ChoiceKind::form && choice.key != "score_scale") continue;  // it changes the plan as well
@@ -71,7 +79,7 @@ TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
       for (std::size_t value = 0; value < choice.values.size(); ++value) choice.set(more.emplace_back(variant), value);
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 2u * 2 * 2 * 3 * 2);
+  EXPECT_EQ(variants.size(), 2u * 2 * 2 * 3 * 2 * 2);
   for (const Variant& variant : variants)
     for (const std::string& kernel : layer_plan(variant).kernels())  // throws for a broken plan
       EXPECT_TRUE(known.contains(kernel)) << kernel << " of " << variant_text(variant);

@@ -22,11 +22,12 @@ CUTS = [
     ("silu_backward=kernel", ["dh1", "dh3", "dx_ffn"]),
     ("ffn=split", ["g", "y"]),
     ("ffn=cpu_gate", ["g", "y"]),
+    ("attention_backward=fused", ["dq_rope", "dk_full", "dv_full"]),
     ("wo=fused", ["o"]),
     ("handover=copy", []),
     ("handover=share", []),
 ]
-ALL = "qkv_backward=merged;silu_backward=kernel;wo=fused"
+ALL = "qkv_backward=merged;silu_backward=kernel;attention_backward=fused;wo=fused"
 
 
 def rows_of(args, name, command):

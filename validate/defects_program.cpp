@@ -71,8 +71,8 @@ bool grouped_heads(const DefectSite& site) {
 bool scales_scores(const DefectSite& site) { return site.config.variant.score_scale == ane::ScoreScale::multiply; }
 
 std::vector<Defect> attention_defects() {
-  const Applies attention = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1"}, 3), unpadded);
-  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
+  const Applies attention = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd"}, 3), unpadded);
+  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaBwd1", "sdpaBwd2", "sdpaBwd"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
                            both(kernels({"sdpaFwd", "sdpaWoFwd"}, 2), grouped_heads),
@@ -105,11 +105,11 @@ std::vector<Defect> attention_defects() {
       edited("softmax_over_queries", "softmax runs along the queries", attention,
              [](const DefectSite&, ProgramEdit& edit) { edit.set_constant_argument("probabilities", "axis", {-2}); }));
   all.push_back(edited("product_not_transposed", "dV = P·dO and dK = dS·Q instead of the transposes",
-                       kernels({"sdpaBwd1", "sdpaBwd2"}, 2), [](const DefectSite& site, ProgramEdit& edit) {
+                       kernels({"sdpaBwd1", "sdpaBwd2", "sdpaBwd"}, 2), [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument(site.kernel() == "sdpaBwd1" ? "dv_h" : "dk_h", "transpose_x", {0});
                        }));
   all.push_back(edited("row_sum_over_queries", "the row sum of P·dP runs along the queries",
-                       both(kernels({"sdpaBwd2"}, 2),
+                       both(kernels({"sdpaBwd2", "sdpaBwd"}, 2),
                             [](const DefectSite& site) { return site.config.variant.row_sum == ane::RowSum::reduce; }),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument("row_sum", "axes", {-2});

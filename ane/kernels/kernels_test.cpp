@@ -46,7 +46,7 @@ TEST(Registry, HoldsTheKernelsOfAllCutsAndTheGenericMatmul) {
   for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
   EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
                                  "sdpaBwd2", "qBwd", "kvBwd", "qkvBwd", "ffnBwdSiluW13t", "ffnUpGate", "ffnUp",
-                                 "ffnDown", "sdpaWoFwd", "dynMatmul"));
+                                 "ffnDown", "sdpaBwd", "sdpaWoFwd", "dynMatmul"));
 }
 
 TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
@@ -61,9 +61,9 @@ TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
   };
   EXPECT_THAT(names("default"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
                                             "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd", "dynMatmul", "toy"));
-  EXPECT_THAT(names("qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused"),
-              ElementsAre("sdpaWoFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd1",
-                          "sdpaBwd2", "qkvBwd", "dynMatmul", "toy"));
+  EXPECT_THAT(names("qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;attention_backward=fused;wo=fused"),
+              ElementsAre("sdpaWoFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd", "qkvBwd",
+                          "dynMatmul", "toy"));
 }
 
 TEST(Registry, TakesKernelsFromOutsideTheTreeAndRefusesATakenName) {
@@ -107,6 +107,7 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {768, 4352, 6144}},
                                                                          {"ffnUp", {768, 4352, 4096}},
                                                                          {"ffnDown", {2048, 1280, 768}},
+                                                                         {"sdpaBwd", {3072, 256, 2304}},
                                                                          {"sdpaWoFwd", {768, 3328, 3840}}}},
                                                                        {"Qwen3-0.6B",
                                                                         {{"sdpaFwd", {1024, 4352, 7168}},
@@ -124,6 +125,7 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {1024, 6400, 9216}},
                                                                          {"ffnUp", {1024, 6400, 6144}},
                                                                          {"ffnDown", {3072, 1536, 1024}},
+                                                                         {"sdpaBwd", {8192, 256, 6144}},
                                                                          {"sdpaWoFwd", {1024, 6400, 7168}}}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [model, kernels] : expected) {
@@ -156,6 +158,7 @@ TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
       {"ffnUpGate", {{"xm", "w1_t", "w3_t"}, {"h1", "h3", "g"}}},
       {"ffnUp", {{"xm", "w1_t", "w3_t"}, {"h1", "h3"}}},
       {"ffnDown", {{"g", "x2", "w2_t"}, {"y"}}},
+      {"sdpaBwd", {{"q", "k_tiled", "v_tiled", "da"}, {"dq", "dk_full", "dv_full"}}},
       {"sdpaWoFwd", {{"xn", "wq_t", "wk_t", "wv_t", "wo"}, {"o", "attn", "q_rope", "k_rope", "v"}}},
       {"dynMatmul", {{"act", "w"}, {"y"}}}};
   for (const auto& [name, names] : expected) {
@@ -203,10 +206,10 @@ TEST(Layout, GenericMatmulNeedsItsChannels) {
 // 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
 TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
   const std::map<std::string, double> qwen = {
-      {"sdpaFwd", 2.684},    {"woFwd", 1.074},  {"ffnFused", 4.832}, {"ffnBwdW2t", 1.611},
-      {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074}, {"sdpaBwd1", 0.805}, {"sdpaBwd2", 0.537},
-      {"qBwd", 1.074},       {"kvBwd", 1.074},  {"qkvBwd", 2.147},   {"ffnBwdSiluW13t", 3.221},
-      {"ffnUpGate", 3.221},  {"ffnUp", 3.221},  {"ffnDown", 1.611},  {"sdpaWoFwd", 3.758}};
+      {"sdpaFwd", 2.684}, {"woFwd", 1.074},          {"ffnFused", 4.832},  {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221},
+      {"wotBwd", 1.074},  {"sdpaBwd1", 0.805},       {"sdpaBwd2", 0.537},  {"qBwd", 1.074},      {"kvBwd", 1.074},
+      {"qkvBwd", 2.147},  {"ffnBwdSiluW13t", 3.221}, {"ffnUpGate", 3.221}, {"ffnUp", 3.221},     {"ffnDown", 1.611},
+      {"sdpaBwd", 1.342}, {"sdpaWoFwd", 3.758}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);
