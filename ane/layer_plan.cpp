@@ -114,6 +114,18 @@ void share_surface(PlanStep& bwd2) {
   for (const auto& [slot, tensor] : bwd2.inputs) bwd2.sources.push_back({slot, bwd2.input_surface_of, slot});
 }
 
+/// da, q, k and v to dq and to dk, dv of all query heads, the former still rotated.
+Steps scores_backward(const Variant& variant) {
+  const Bindings slots = {{"q", "q_rope"}, {"k_tiled", "k_tiled"}, {"v_tiled", "v_tiled"}, {"da", "da"}};
+  if (variant.attention_backward == AttentionBackward::fused)
+    return {kernel("sdpaBwd", slots, {{"dq", "dq_rope"}, {"dk_full", "dk_full"}, {"dv_full", "dv_full"}})};
+  return {
+      kernel("sdpaBwd1", slots, {{"dv_full", "dv_full"}, {"probs", "probs"}, {"dp", "dp"}}),
+      kernel("sdpaBwd2", {{"probs", "probs"}, {"dp", "dp"}, {"q", "q_rope"}, {"k_tiled", "k_tiled"}},
+             {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}),
+  };
+}
+
 /// dx2 to dx.
 Steps attention_backward(const Variant& variant) {
   Steps steps = {
@@ -123,11 +135,8 @@ Steps attention_backward(const Variant& variant) {
       cpu(CpuOp::tile_kv, {"k_rope"}, {"k_tiled"}),
       cpu(CpuOp::tile_kv, {"v"}, {"v_tiled"}),
   };
+  append(steps, scores_backward(variant));
   append(steps, {
-                    kernel("sdpaBwd1", {{"q", "q_rope"}, {"k_tiled", "k_tiled"}, {"v_tiled", "v_tiled"}, {"da", "da"}},
-                           {{"dv_full", "dv_full"}, {"probs", "probs"}, {"dp", "dp"}}),
-                    kernel("sdpaBwd2", {{"probs", "probs"}, {"dp", "dp"}, {"q", "q_rope"}, {"k_tiled", "k_tiled"}},
-                           {{"dq", "dq_rope"}, {"dk_full", "dk_full"}}),
                     cpu(CpuOp::reduce_kv, {"dv_full"}, {"dv"}),
                     cpu(CpuOp::reduce_kv, {"dk_full"}, {"dk_rope"}),
                     cpu(CpuOp::rope_inverse, {"dq_rope"}, {"dq"}),

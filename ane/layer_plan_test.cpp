@@ -1,6 +1,7 @@
 // The plans of all variants, and that a broken plan is noticed before anything compiles.
 #include "ane/layer_plan.h"
 
+#include "ane/variant_rules.h"
 #include "common/error.h"
 
 #include <gmock/gmock.h>
@@ -52,6 +53,14 @@ TEST(LayerPlan, FeedForwardIsOneKernelOrTwoOrTwoWithTheGateBetween) {
   EXPECT_THAT(cpu_steps_of("ffn=split"), ::testing::Not(::testing::Contains("silu_gate")));
 }
 
+TEST(LayerPlan, FusedAttentionBackwardMakesNoProbabilities) {
+  EXPECT_THAT(kernels_of("attention_backward=fused"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t",
+                                                                  "ffnBwdW13t", "wotBwd", "sdpaBwd", "qBwd", "kvBwd"));
+  for (const PlanStep& step : layer_plan(parse_variant("attention_backward=fused")).backward)
+    for (const auto& [block, tensor] : step.outputs)
+      EXPECT_THAT(tensor, ::testing::AllOf(::testing::Ne("probs"), ::testing::Ne("dp")));
+}
+
 TEST(LayerPlan, FusedOutputProjectionStillGivesItsWeightGradientAttn) {
   EXPECT_THAT(kernels_of("wo=fused"), ElementsAre("sdpaWoFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
                                                   "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd"));
@@ -78,7 +87,7 @@ TEST(LayerPlan, RopeOnTheCpuCutsAttentionInTwo) {
 
 TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
   const auto known = kernels_of_all_plans();
-  EXPECT_EQ(known.size(), 18u);
+  EXPECT_EQ(known.size(), 19u);
   std::vector<Variant> variants = {Variant{}};
   for (const VariantChoice& choice : variant_choices()) {
     // Some that are no cuts change the plan as well.
@@ -88,8 +97,8 @@ TEST(LayerPlan, EveryCombinationOfChoicesHoldsAndUsesKnownKernels) {
       for (std::size_t value = 0; value < choice.values.size(); ++value) choice.set(more.emplace_back(variant), value);
     variants = more;
   }
-  EXPECT_EQ(variants.size(), 2u * 3 * 2 * 2 * 3 * 2);
-  std::erase_if(variants, [](const Variant& v) { return v.rope == Rope::cpu && v.wo == OutputProjection::fused; });
+  EXPECT_EQ(variants.size(), 2u * 3 * 2 * 2 * 2 * 3 * 2);
+  std::erase_if(variants, [](const Variant& v) { return broken_rule(v) != nullptr; });
   for (const Variant& variant : variants)
     for (const std::string& kernel : layer_plan(variant).kernels())  // throws for a broken plan
       EXPECT_TRUE(known.contains(kernel)) << kernel << " of " << variant_text(variant);

@@ -74,6 +74,10 @@ const std::vector<VariantChoice>& variant_choices() {
              "the feed-forward block as one program, as two with g on a surface between them, or with SiLU and gate in "
              "fp32 on the CPU: smaller surfaces, more dispatches",
              ChoiceKind::cut),
+      choice("attention_backward", &Variant::attention_backward, {"split", "fused"},
+             "attention's backward as two programs with 2HS rows between them on surfaces, or as one: a dispatch and "
+             "the probabilities' way through memory less",
+             ChoiceKind::cut),
       choice("staging", &Variant::staging, {"per_tensor", "per_slot"},
              "forward and backward slots of a weight staged in one pass over the tensor, or one after the other: less "
              "memory traffic, the same bits"),

@@ -19,6 +19,12 @@ const std::vector<VariantRule>& variant_rules() {
       {"weights=static;staging=per_slot",
        [](const Variant& v) { return are_constants(v.weights) && v.staging == WeightPasses::per_slot; },
        "weights that are compiled in are not staged", "leave staging out"},
+      {"attention_backward=fused;handover=share",
+       [](const Variant& v) {
+         return v.attention_backward == AttentionBackward::fused && v.handover == Handover::share;
+       },
+       "the surface to share is the one between sdpaBwd1 and sdpaBwd2, which are one program here",
+       "choose handover=copy, or attention_backward=split"},
   };
   return rules;
 }

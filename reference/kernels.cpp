@@ -248,6 +248,23 @@ Matrices<T> sdpa_bwd2(const ModelShape& m, const Options& options, const Matrice
 }
 
 template <class T>
+Matrices<T> sdpa_bwd(const ModelShape& m, const Options& options, const Matrices<T>& in) {
+  Slots<T> slots("sdpaBwd", in);
+  const Matrix<T>& q = slots.first("q", m.q_dim());
+  const Matrix<T>& k = slots.activation("k_tiled", m.q_dim());
+  const Matrix<T>& v = slots.activation("v_tiled", m.q_dim());
+  const Matrix<T>& da = slots.activation("da", m.q_dim());
+  const Heads heads = Heads::tiled(m);
+  Matrices<T> out;
+  Matrix<T> probs, dp;
+  attention_probs(heads, scale_of(m, options), q, k, probs);
+  attention_dv(heads, probs, da, out["dv_full"]);
+  attention_dp(heads, da, v, dp);
+  attention_scores_backward(heads, scale_of(m, options), probs, dp, q, k, out["dq"], out["dk_full"]);
+  return out;
+}
+
+template <class T>
 Matrices<T> q_bwd(const ModelShape& m, const Options&, const Matrices<T>& in) {
   Slots<T> slots("qBwd", in);
   const Matrix<T>& dq = slots.first("dq", m.q_dim());
@@ -314,6 +331,7 @@ KernelTable KernelTable::builtin() {
       {"ffnUpGate", ffn_up_gate<double>, ffn_up_gate<float>},
       {"ffnUp", ffn_up<double>, ffn_up<float>},
       {"ffnDown", ffn_down<double>, ffn_down<float>},
+      {"sdpaBwd", sdpa_bwd<double>, sdpa_bwd<float>},
       {"sdpaWoFwd", sdpa_wo_fwd<double>, sdpa_wo_fwd<float>},
       {"sdpaQkv", sdpa_qkv<double>, sdpa_qkv<float>},
       {"sdpaCore", sdpa_core<double>, sdpa_core<float>},

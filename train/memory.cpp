@@ -48,16 +48,16 @@ std::int64_t surface_channels(const ModelShape& shape, const ane::Variant& varia
 
 /// Channels of all tensors that a layer's plan reads and makes in fp32, weights and their gradients excepted.
 std::int64_t kept_channels(const ModelShape& s, const ane::Variant& variant) {
-  const std::int64_t folded = variant.score_scale == ane::ScoreScale::folded ? 1 : 0;      // dq_unscaled
-  const std::int64_t split_qkv = variant.qkv_backward == ane::QkvBackward::split ? 2 : 0;  // dx_q dx_kv
-  const std::int64_t plain = variant.rope == ane::Rope::cpu ? 1 : 0;                       // q_plain k_plain
+  const std::int64_t folded = variant.score_scale == ane::ScoreScale::folded ? 1 : 0;              // dq_unscaled
+  const std::int64_t split_qkv = variant.qkv_backward == ane::QkvBackward::split ? 2 : 0;          // dx_q dx_kv
+  const std::int64_t plain = variant.rope == ane::Rope::cpu ? 1 : 0;                               // q_plain k_plain
+  const std::int64_t probs = variant.attention_backward == ane::AttentionBackward::split ? 2 : 0;  // probs dp
   const std::int64_t handed_on = surface_channels(s, variant);
   return (15 + split_qkv) * s.dim            // x xn o x2 xm y; dy dffn dx_ffn dx2_norm dx2 dxo dxn dx_norm dx
          + 6 * s.hidden                      // h1 h3 g dsilu dh1 dh3
          + (9 + folded + plain) * s.q_dim()  // attn q_rope k_tiled v_tiled da dv_full dk_full dq_rope dq
          + (5 + plain) * s.kv_dim()          // k_rope v dv dk_rope dk
-         + 2 * s.heads * s.seq               // probs dp
-         - handed_on;
+         + probs * s.heads * s.seq - handed_on;
 }
 
 }  // namespace

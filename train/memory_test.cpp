@@ -16,9 +16,10 @@ std::int64_t floats_in(const Parameters& parameters) {
 
 // Everything that is counted, made and measured.
 TEST(TrainingBytes, AreWhatARunMakes) {
-  for (const char* text : {"default", "score_scale=folded", "weights=static", "weights=static;pad=32",
-                           "qkv_backward=merged", "silu_backward=kernel", "ffn=split", "ffn=cpu_gate", "wo=fused",
-                           "rope=cpu", "causal=tiles", "handover=copy", "handover=share"}) {
+  for (const char* text :
+       {"default", "score_scale=folded", "weights=static", "weights=static;pad=32", "qkv_backward=merged",
+        "silu_backward=kernel", "ffn=split", "ffn=cpu_gate", "attention_backward=fused", "wo=fused", "rope=cpu",
+        "causal=tiles", "handover=copy", "handover=share", "attention_backward=fused;handover=copy"}) {
     const ane::Variant variant = ane::parse_variant(text);
     const ModelShape shape = small_shape(16, 3);
     const TrainState state = TrainState::of(small_model(shape));

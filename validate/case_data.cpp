@@ -68,7 +68,9 @@ std::int64_t selected_key(std::int64_t head, std::int64_t query) { return (head 
 /// the others' probabilities are 0 in fp16 (e^-18 is half of its smallest number), from 746 on, up to h = 482, in
 /// double too: then the probabilities are integers for the shadows, and sums of them lose nothing. 128² stays below the
 /// 32768 of the accumulators.
-void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
+/// With `two`, every query has a second such key, at the same score: both have probability 1/2, so that the gradient of
+/// the scores is not zero.
+void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k, bool two) {
   const std::int64_t seq = q.cols(), h = shape.head_dim;
   std::fill(q.data.begin(), q.data.end(), 0.0F);
   std::fill(k.data.begin(), k.data.end(), 0.0F);
@@ -77,8 +79,9 @@ void fill_selection(const ModelShape& shape, Tensor& q, Tensor& k) {
       k.data[static_cast<std::size_t>((head * h + key) * seq + key)] = 128.0F;
   for (std::int64_t head = 0; head < shape.heads; ++head) {
     for (std::int64_t query = 0; query < seq; ++query) {
-      const std::int64_t key = selected_key(head, std::min(query, h - 1));
+      const std::int64_t last = std::min(query, h - 1), key = selected_key(head, last);
       q.data[static_cast<std::size_t>((head * h + key) * seq + query)] = 128.0F;
+      if (two) q.data[static_cast<std::size_t>((head * h + (key + 1) % (last + 1)) * seq + query)] = 128.0F;
     }
   }
 }
@@ -155,7 +158,7 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
   }
   // Kernels that attend; one that is given probabilities does not.
   if (const AttentionSlots slots = attention_slots(data); slots.q != nullptr && !data.activations.contains("probs"))
-    fill_selection(c.shape, *slots.q, *slots.k);
+    fill_selection(c.shape, *slots.q, *slots.k, c.kernel == "sdpaBwd");
   if (data.activations.contains("xn") && data.weights.contains("wk")) fill_forward_selection(c, data);
   return data;
 }

@@ -16,8 +16,10 @@ bool anywhere(const DefectSite&) { return true; }
 bool is_one_of(const DefectSite& site, std::initializer_list<std::string_view> kernels) {
   return std::ranges::find(kernels, site.kernel()) != kernels.end();
 }
-bool has_softmax(const DefectSite& site) { return is_one_of(site, {"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1"}); }
-bool has_row_sum(const DefectSite& site) { return site.kernel() == "sdpaBwd2"; }
+bool has_softmax(const DefectSite& site) {
+  return is_one_of(site, {"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd"});
+}
+bool has_row_sum(const DefectSite& site) { return is_one_of(site, {"sdpaBwd2", "sdpaBwd"}); }
 bool has_sigmoid(const DefectSite& site) { return is_one_of(site, {"ffnFused", "ffnUpGate", "ffnBwdSiluW13t"}); }
 
 Defect computed(const char* name, const char* summary, bool (*applies)(const DefectSite&), ArithmeticFault fault) {

@@ -80,8 +80,9 @@ bool scales_scores(const DefectSite& site) { return site.config.variant.score_sc
 
 std::vector<Defect> attention_defects() {
   const Applies attention =
-      both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1"}, 3), unpadded), one_piece);
-  const Applies scores = both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd2"}, 2), scales_scores);
+      both(both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd"}, 3), unpadded), one_piece);
+  const Applies scores =
+      both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore", "sdpaBwd1", "sdpaBwd2", "sdpaBwd"}, 2), scales_scores);
   std::vector<Defect> all;
   all.push_back(configured("cyclic_head_map", "query head j attends with key/value head j mod G, forward only",
                            both(kernels({"sdpaFwd", "sdpaWoFwd", "sdpaCore"}, 2), grouped_heads),
@@ -114,7 +115,7 @@ std::vector<Defect> attention_defects() {
       edited("softmax_over_queries", "softmax runs along the queries", attention,
              [](const DefectSite&, ProgramEdit& edit) { edit.set_constant_argument("probabilities", "axis", {-2}); }));
   all.push_back(edited("product_not_transposed", "dV = P·dO and dK = dS·Q instead of the transposes",
-                       both(kernels({"sdpaBwd1", "sdpaBwd2"}, 2), one_piece),
+                       both(kernels({"sdpaBwd1", "sdpaBwd2", "sdpaBwd"}, 2), one_piece),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          // With flags the product itself is the transpose: xᵀ·P where xᵀ·Pᵀ is wrong.
                          const bool flags = site.config.variant.transposes == ane::Transposes::flags;
@@ -122,7 +123,7 @@ std::vector<Defect> attention_defects() {
                                                     flags ? "transpose_y" : "transpose_x", {flags ? 1.0 : 0.0});
                        }));
   all.push_back(edited("row_sum_over_queries", "the row sum of P·dP runs along the queries",
-                       both(both(kernels({"sdpaBwd2"}, 2), one_piece),
+                       both(both(kernels({"sdpaBwd2", "sdpaBwd"}, 2), one_piece),
                             [](const DefectSite& site) { return site.config.variant.row_sum == ane::RowSum::reduce; }),
                        [](const DefectSite& site, ProgramEdit& edit) {
                          edit.set_constant_argument("row_sum", "axes", {-2});

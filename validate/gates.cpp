@@ -46,17 +46,25 @@ double spread_limit(double independent) {
 
 double independent_errors(std::span<const Shadow> shadow) {
   double elements = 0, squares = 0;
-  std::unordered_map<std::uint32_t, double> shares;  // by row
+  // Squared correlation of two elements: (T₁T₁′ + T₂T₂′)²/(σσ′)² for the rows that both name.
+  std::unordered_map<std::uint32_t, double> shares;   // T²/σ², by row
+  std::unordered_map<std::uint64_t, double> crossed;  // T₁T₂/σ², by both rows
   for (const Shadow& s : shadow) {
     const double sigma = s.sigma();
     if (!has_spread(s) || sigma == 0) continue;
-    const auto shared = static_cast<double>(s.shared);
-    const double share = shared * shared / (sigma * sigma);
+    const double share = s.shared_variance() / (sigma * sigma);
     elements += 1;
     squares += 1 - share * share;
-    if (share > 0) shares[s.row] += share;
+    for (const SharedError& part : s.shared)
+      if (part.amount != 0)
+        shares[part.row] += static_cast<double>(part.amount) * static_cast<double>(part.amount) / (sigma * sigma);
+    const auto& [first, second] = s.shared;
+    const double both = static_cast<double>(first.amount) * static_cast<double>(second.amount) / (sigma * sigma);
+    const std::uint64_t low = std::min(first.row, second.row), high = std::max(first.row, second.row);
+    if (both != 0) crossed[high << 32U | low] += both;
   }
   for (const auto& [row, share] : shares) squares += share * share;
+  for (const auto& [rows, both] : crossed) squares += 2 * both * both;
   return elements > 0 ? elements * elements / squares : 0;
 }
 

@@ -117,10 +117,23 @@ TEST(IndependentErrors, AreAsManyAsElementsUnlessTheyShareARow) {
   EXPECT_NEAR(independent_errors(shadow), 100, 1e-9);
   for (std::size_t i = 0; i < shadow.size(); ++i) {
     shadow[i].variance = 0;
-    shadow[i].shared = i % 2 == 0 ? 0.5F : -0.5F;
-    shadow[i].row = static_cast<std::uint32_t>(i / 25 + 1);
+    shadow[i].shared[0] = {i % 2 == 0 ? 0.5F : -0.5F, static_cast<std::uint32_t>(i / 25 + 1)};
   }
   EXPECT_NEAR(independent_errors(shadow), 4, 1e-9);
+}
+
+// Behind two rows an element's error is a point of a plane: of 25 that all have other directions there, two are
+// independent. Were the directions' signs left out, it would be fewer.
+TEST(IndependentErrors, OfTwoRowsAreTwo) {
+  constexpr double kPi = 3.14159265358979;
+  std::vector<Shadow> shadow = block(100).shadow;
+  for (std::size_t i = 0; i < shadow.size(); ++i) {
+    const double angle = static_cast<double>(i % 25) * kPi / 25;
+    const auto row = static_cast<std::uint32_t>(2 * (i / 25) + 1);
+    shadow[i].variance = 0;
+    shadow[i].shared = {{{static_cast<float>(std::cos(angle)), row}, {static_cast<float>(std::sin(angle)), row + 1}}};
+  }
+  EXPECT_NEAR(independent_errors(shadow), 8, 1e-6);
 }
 
 }  // namespace

@@ -241,9 +241,9 @@ TEST(CpuSteps, AreNotAccusedOfWhatTheyWereGiven) {
 
 TEST(Chain, HasEveryTensorOfThePlanInItsOrder) {
   const auto device = make_device();
-  for (const char* variant :
-       {"default", "score_scale=folded", "head_map=cyclic;pad=32", "qkv_backward=merged", "silu_backward=kernel",
-        "ffn=split", "ffn=cpu_gate", "wo=fused", "rope=cpu", "rope=cpu;score_scale=folded", "causal=tiles"}) {
+  for (const char* variant : {"default", "score_scale=folded", "head_map=cyclic;pad=32", "qkv_backward=merged",
+                              "silu_backward=kernel", "ffn=split", "ffn=cpu_gate", "attention_backward=fused",
+                              "wo=fused", "rope=cpu", "rope=cpu;score_scale=folded", "causal=tiles"}) {
     const Case c = layer_case(edge_shapes().front(), variant);
     const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));
     std::vector<std::string> made, errors;

@@ -53,7 +53,8 @@ double rounding_variance(double reach) { return reach < 0.5 ? 0.25 - reach / 2 +
 void spread_stored(Shadow& x, double low, double high, double reach) {
   if (low == high) {  // one number: known
     x.bias = static_cast<float>(low - x.value);
-    x.variance = x.shared = 0;
+    x.variance = 0;
+    x.shared = {};
     return;
   }
   const double centre = std::clamp(x.centre(), low, high);
@@ -61,9 +62,9 @@ void spread_stored(Shadow& x, double low, double high, double reach) {
   const double spacing = half_spacing(std::abs(centre)), most = std::max(high - centre, centre - low);
   double variance = static_cast<double>(x.variance) + rounding_variance(reach / spacing) * spacing * spacing;
   // Nothing is spread wider than the interval that it lies in.
-  const auto shared = static_cast<double>(x.shared);
-  if (variance + shared * shared > most * most) {
-    x.shared = static_cast<float>(std::clamp(shared, -most, most));
+  if (variance + x.shared_variance() > most * most) {
+    for (SharedError& part : x.shared)
+      part.amount = static_cast<float>(std::clamp(static_cast<double>(part.amount), -most, most));
     variance = std::min(variance, most * most);
   }
   x.variance = static_cast<float>(variance);

@@ -4,13 +4,14 @@
 //   bound      E  no device value is further away: a worst case
 //   bias       B  what the profile does systematically: dropped products, truncation, a function table's error
 //   variance   V  of the roundings that are this element's own
-//   shared     T  signed standard deviation of what it has in common with others: the rounding error of a row's sum
+//   shared     T  signed standard deviations of what it has in common with others: the rounding error of a row's sum
 //
 // All are derived, element by element, from the program and the profile: no tuned tolerance. Rules and references are
 // in docs/judgement.md. With ErrorModel::exact nothing rounds, and what is left is the effect of compiled constants:
 // that is the program check.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -25,13 +26,19 @@
 
 namespace aneval::validate {
 
+/// An error that many elements have in common, each with a factor of its own.
+struct SharedError {
+  float amount = 0;       // signed standard deviation; 0: none
+  std::uint32_t row = 0;  // names the random variable; equal numbers, the same one
+};
+
 struct Shadow {
   double value = 0;
   double bound = 0;    // how far a finite device value may lie from `value`: see ErrorModel
   float bias = 0;      // expected device value − value
   float variance = 0;  // infinite or NaN: nothing is known but the bound
-  float shared = 0;
-  std::uint32_t row = 0;  // names the random variable that `shared` multiplies; equal numbers, the same one
+  /// Two, because two rows meet behind a softmax: its sum, and a sum over what is made of its probabilities.
+  std::array<SharedError, 2> shared{};
   bool plus_infinity = false, minus_infinity = false;  // the device's value may be that
   bool finite = true;                                  // it may be finite
 
@@ -39,10 +46,14 @@ struct Shadow {
   bool straddles() const { return plus_infinity || minus_infinity; }
   /// Where a device's value is expected.
   double centre() const { return value + static_cast<double>(bias); }
-  /// Standard deviation around the centre. Zero: only one fp16 number is possible, and it is the centre.
-  double sigma() const {
-    return std::sqrt(static_cast<double>(variance) + static_cast<double>(shared) * static_cast<double>(shared));
+  /// T²: the variance of what is shared.
+  double shared_variance() const {
+    double sum = 0;
+    for (const SharedError& part : shared) sum += static_cast<double>(part.amount) * static_cast<double>(part.amount);
+    return sum;
   }
+  /// Standard deviation around the centre. Zero: only one fp16 number is possible, and it is the centre.
+  double sigma() const { return std::sqrt(static_cast<double>(variance) + shared_variance()); }
 };
 
 /// What moves values away from exact arithmetic on the program's constants.

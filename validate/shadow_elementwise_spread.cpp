@@ -45,6 +45,12 @@ float scaled_variance(double factor, float variance) {
   return variance == 0 || factor == 0 ? 0.0F : static_cast<float>(factor * factor * static_cast<double>(variance));
 }
 
+/// What x shares, to what z shares: multiplied with the derivative of z by x.
+void add_shared_of(const Shadow& x, double derivative, Shadow& z) {
+  for (const SharedError& part : x.shared)
+    add_shared(z, static_cast<float>(times(derivative, static_cast<double>(part.amount))), part.row);
+}
+
 /// Covariance of the operands' own errors: where one is a function of the other, an error comes through both.
 double covariance(const Step& step, const Shadow& x, const Shadow& y) {
   if (step.related == Function::none) return 0;
@@ -61,8 +67,8 @@ void spread_unary(Function function, const Shadow& x, double at_centre, Shadow& 
   const bool log_normal = function == Function::exp && x.variance < 1;
   y.variance = log_normal ? static_cast<float>(slope * slope * std::expm1(static_cast<double>(x.variance)))
                           : scaled_variance(slope, x.variance);
-  y.row = x.row;
-  y.shared = x.shared == 0 ? 0.0F : static_cast<float>(slope * static_cast<double>(x.shared));
+  y.shared = {};
+  add_shared_of(x, slope, y);
 }
 
 void spread_binary(const Step& step, const Shadow& x, const Shadow& y, Shadow& z) {
@@ -107,17 +113,20 @@ void spread_binary(const Step& step, const Shadow& x, const Shadow& y, Shadow& z
   z.variance = scaled_variance(dx, x.variance) + scaled_variance(dy, y.variance) +
                static_cast<float>(std::max(0.0, product_variance) + 2 * times(dx * dy, covariance(step, x, y)));
   z.variance = std::max(z.variance, 0.0F);  // NaN stays: nothing is known
-  z.shared = 0;
-  add_shared(z, static_cast<float>(times(dx, static_cast<double>(x.shared))), x.row);
-  add_shared(z, static_cast<float>(times(dy, static_cast<double>(y.shared))), y.row);
+  z.shared = {};
+  add_shared_of(x, dx, z);
+  add_shared_of(y, dy, z);
 }
 
 void share(const Step& step, std::int64_t element, Shadow& x) {
   if (x.variance == 0) return;
-  const float variance = x.variance + x.shared * x.shared;
-  x.variance = std::isfinite(variance) ? 0 : variance;
-  x.shared = std::isfinite(variance) ? std::sqrt(variance) : 0;
-  x.row = row_name(step, element);
+  if (!std::isfinite(x.variance)) {
+    x.shared = {};
+    return;
+  }
+  const float own = x.variance;
+  x.variance = 0;
+  add_shared(x, std::sqrt(own), row_name(step, element));
 }
 
 bool repeats(const ShadowArithmetic::In& x) {

@@ -200,7 +200,7 @@ void ShadowArithmetic::matmul_in_fp32(const emulator::Step& step, const In& x, c
       if (bias != nullptr) {
         const Shadow& shift = bias->data[at / cols % rows * bias->strides[0]];
         s.bias += shift.bias;
-        s.variance += shift.variance + shift.shared * shift.shared;
+        s.variance += shift.variance + static_cast<float>(shift.shared_variance());
         s.value += shift.value;
         s.bound += shift.bound;
         s.plus_infinity = s.plus_infinity || shift.plus_infinity;

@@ -23,17 +23,19 @@ inline double times(double a, double b) { return a == 0 || b == 0 ? 0.0 : a * b;
 /// A variance that says: nothing is known but the bound.
 inline constexpr float kUnknownVariance = std::numeric_limits<float>::infinity();
 
-/// Adds an error of standard deviation |amount| that z shares with all elements of `row`. A shadow remembers one such
-/// row: of two, the smaller becomes an error of its own.
+/// Adds an error of standard deviation |amount| that z shares with all elements of `row`. A shadow remembers two such
+/// rows: of three, the smallest becomes an error of its own.
 inline void add_shared(Shadow& z, float amount, std::uint32_t row) {
   if (amount == 0) return;
-  if (z.shared == 0 || z.row == row) {
-    z.shared += amount;
-    z.row = row;
-  } else if (std::abs(amount) > std::abs(z.shared)) {
-    z.variance += z.shared * z.shared;
-    z.shared = amount;
-    z.row = row;
+  for (SharedError& part : z.shared)
+    if (part.amount != 0 && part.row == row) {
+      part.amount += amount;
+      return;
+    }
+  SharedError& least = std::abs(z.shared[1].amount) < std::abs(z.shared[0].amount) ? z.shared[1] : z.shared[0];
+  if (std::abs(amount) > std::abs(least.amount)) {
+    z.variance += least.amount * least.amount;
+    least = {amount, row};
   } else {
     z.variance += amount * amount;
   }

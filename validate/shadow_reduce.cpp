@@ -4,6 +4,7 @@
 // intervals: every addition and every rounding is monotone, hence the device's sum lies between the two. Certain terms
 // give the device's sum itself, and E is what it really is off by. fp32 has no order: γ_{n−1}·Σ|x|.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -25,27 +26,35 @@ struct SumSpread {
   RepeatedErrors errors;
   double centre = 0, variance = 0;  // of the terms so far, as if all were independent
   double of_rows = 0;               // of what other rows share
-  std::uint32_t row = 0;
-  double shared = 0;
+  /// Of the first rows that are met; of the others as of independent errors.
+  struct Row {
+    double shared = 0;
+    std::uint32_t name = 0;
+  };
+  std::array<Row, 2> rows;
 
   void add(const Shadow& term) {
     centre += term.centre();
     errors.add(term.value, static_cast<double>(term.variance));
     variance += static_cast<double>(term.variance);
-    if (term.shared == 0) return;
-    if (shared == 0) row = term.row;
-    const auto amount = static_cast<double>(term.shared);
-    if (term.row == row)
-      shared += amount;
-    else
+    for (const SharedError& part : term.shared)
+      if (part.amount != 0) add_shared(static_cast<double>(part.amount), part.row);
+  }
+  void add_shared(double amount, std::uint32_t row) {
+    const auto same = [row](const Row& r) { return r.shared == 0 || r.name == row; };
+    const auto found = std::ranges::find_if(rows, same);
+    if (found == rows.end()) {
       of_rows += amount * amount;
+      return;
+    }
+    found->name = row;
+    found->shared += amount;
   }
   /// To the sum `to`, whose value is set; `systematic` is what the device's way of adding adds.
   void put(Shadow& to, double systematic, double more_variance) {
     to.bias = static_cast<float>(centre + systematic - to.value);
     to.variance = static_cast<float>(errors.variance() + of_rows + more_variance);
-    to.shared = static_cast<float>(shared);
-    to.row = row;
+    for (std::size_t i = 0; i < rows.size(); ++i) to.shared[i] = {static_cast<float>(rows[i].shared), rows[i].name};
   }
 };
 
@@ -103,7 +112,7 @@ struct Reduction {
     if (function == Function::max) {
       // Of those that may be the largest, the one that is spread widest.
       if (term.centre() > total.centre()) total.bias = static_cast<float>(term.centre() - term.value);
-      total.variance = std::max(total.variance, term.variance + term.shared * term.shared);
+      total.variance = std::max(total.variance, term.variance + static_cast<float>(term.shared_variance()));
       total.value = std::max(total.value, term.value);
       total.bound = std::max(total.bound, term.bound);
       return;
@@ -167,7 +176,7 @@ void ShadowArithmetic::reduce(const Step& step, const In& x, const Out& out, Thr
         const auto n = static_cast<float>(terms);
         total.bias /= n;
         total.variance /= n * n;
-        total.shared /= n;
+        for (SharedError& part : total.shared) part.amount /= n;
       }
       if (total.straddles()) total.variance = kUnknownVariance;
       to = stored(total, step.output.dtype);

@@ -1,8 +1,10 @@
 #include "validate/shadow_spread.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "ane/emulator/matrix_product.h"
 #include "validate/shadow_parts.h"
@@ -22,9 +24,13 @@ using Spread = ProductSpread::Operand;
 
 struct ProductSpread::Operand {
   emulator::Extents shape;
-  Floats value, centre, bias, variance, shared;
-  std::vector<std::uint32_t> names;  // per line across k
-  bool any_bias = false, any_variance = false, any_shared = false;
+  Floats value, centre, bias, variance;
+  struct Shared {
+    Floats amounts;
+    std::vector<std::uint32_t> names;  // per line across k; 0: none
+  };
+  std::vector<Shared> shared;
+  bool any_bias = false, any_variance = false;
   /// Per batch, the k at which all numbers across k are equal: {k, k, …} of two or more.
   std::vector<std::vector<std::vector<std::int32_t>>> repeated;
   bool any_repeated = false;
@@ -36,25 +42,58 @@ struct ProductSpread::Operand {
 
 namespace {
 
-/// `depth`, `line`: the axes along which k and the lines across it run.
+/// The names of one or two rows, 0 for none.
+using Rows = std::array<std::uint32_t, Shadow{}.shared.size()>;
+
+/// The rows that a line's errors are shared by: one, or two that meet in one of its elements. Nothing where other rows'
+/// elements lie beside each other, as queries do where they are contracted.
+std::optional<Rows> rows_of_line(const Shadow* line, std::int64_t step, std::int64_t steps) {
+  Rows rows{};
+  bool meet = false;
+  for (std::int64_t k = 0; k < steps; ++k) {
+    const auto& shared = line[k * step].shared;
+    for (const SharedError& part : shared) {
+      if (part.amount == 0) continue;
+      const auto found = std::ranges::find_if(rows, [&](std::uint32_t row) { return row == 0 || row == part.row; });
+      if (found == rows.end()) return std::nullopt;
+      *found = part.row;
+    }
+    meet = meet || std::ranges::all_of(shared, [](const SharedError& part) { return part.amount != 0; });
+  }
+  if (rows.back() != 0 && !meet) return std::nullopt;
+  return rows;
+}
+
+/// Sorts what is shared by rows: the first of every line, the second. If a line is of no row, everything shared is
+/// taken for independent. `depth`, `line`: the axes along which k and the lines across it run.
 void name_lines(const ShadowArithmetic::In& x, int line, int depth, Spread& spread) {
   const std::int64_t lines = x.shape[line], steps = x.shape[depth];
-  spread.names.assign(static_cast<std::size_t>(x.batches() * lines), 0);
-  bool one_row_each = true;
-  for (std::int64_t at = 0; at < x.batches() * lines && one_row_each; ++at) {
-    const Shadow* from = x.matrix(at / lines) + at % lines * x.strides[line];
-    std::uint32_t& name = spread.names[static_cast<std::size_t>(at)];
-    for (std::int64_t k = 0; k < steps; ++k) {
-      const Shadow& s = from[k * x.strides[depth]];
-      if (s.shared == 0) continue;
-      if (name == 0) name = s.row;
-      one_row_each = one_row_each && name == s.row;
+  std::vector<Rows> rows;
+  bool two = false;
+  for (std::int64_t at = 0; at < x.batches() * lines; ++at) {
+    const auto found = rows_of_line(x.matrix(at / lines) + at % lines * x.strides[line], x.strides[depth], steps);
+    if (!found) {
+      for_each_element(x, [&](std::size_t place, const Shadow& s) {
+        spread.variance[place] += static_cast<float>(s.shared_variance());
+      });
+      spread.any_variance = true;
+      return;
     }
+    rows.push_back(*found);
+    two = two || found->back() != 0;
   }
-  if (one_row_each) return;
-  for (std::size_t i = 0; i < spread.shared.size(); ++i) spread.variance[i] += spread.shared[i] * spread.shared[i];
-  spread.any_shared = false;
-  spread.any_variance = true;
+  for (std::size_t i = 0; i < (two ? 2 : 1); ++i) {
+    Spread::Shared& shared = spread.shared.emplace_back();
+    for (const Rows& of_line : rows) shared.names.push_back(of_line[i]);
+    shared.amounts.resize(spread.value.size());
+  }
+  for_each_element(x, [&](std::size_t place, const Shadow& s) {
+    const auto element = static_cast<std::int64_t>(place);
+    const std::int64_t at = line > depth ? element / (lines * steps) * lines + element % lines : element / steps;
+    for (const SharedError& part : s.shared)
+      if (part.amount != 0)
+        spread.shared[part.row == rows[static_cast<std::size_t>(at)][0] ? 0 : 1].amounts[place] = part.amount;
+  });
 }
 
 /// Which k have the same numbers all through: by a hash of the exact values across.
@@ -93,18 +132,18 @@ Spread take_apart(const ShadowArithmetic::In& x, int line, int depth) {
   Spread spread;
   spread.shape = x.shape;
   const auto n = static_cast<std::size_t>(x.shape.product());
-  for (Floats* part : {&spread.value, &spread.centre, &spread.bias, &spread.variance, &spread.shared}) part->resize(n);
+  for (Floats* part : {&spread.value, &spread.centre, &spread.bias, &spread.variance}) part->resize(n);
+  bool any_shared = false;
   for_each_element(x, [&](std::size_t at, const Shadow& s) {
     spread.value[at] = static_cast<float>(s.value);
     spread.centre[at] = static_cast<float>(s.centre());
     spread.bias[at] = s.bias;
     spread.variance[at] = s.variance;
-    spread.shared[at] = s.shared;
     spread.any_bias = spread.any_bias || s.bias != 0;
     spread.any_variance = spread.any_variance || s.variance != 0;
-    spread.any_shared = spread.any_shared || s.shared != 0;
+    any_shared = any_shared || s.shared_variance() != 0;
   });
-  if (spread.any_shared) name_lines(x, line, depth, spread);
+  if (any_shared) name_lines(x, line, depth, spread);
   return spread;
 }
 
@@ -188,10 +227,14 @@ ProductSpread::ProductSpread(const In& x, const In& y, const AccumulatorSpread& 
   }
   if (a.any_variance && b.any_repeated) add_repeated(a, b, true, rounding, pool);
   if (b.any_variance && a.any_repeated) add_repeated(a, b, false, rounding, pool);
-  if (a.any_shared) add_product(a.view(a.shared), b.view(b.centre), shared_x_, pool);
-  if (b.any_shared) add_product(a.view(a.centre), b.view(b.shared), shared_y_, pool);
-  names_x_ = a.names;
-  names_y_ = b.names;
+  for (Spread::Shared& s : a.shared) {
+    Shared& sum = shared_x_.emplace_back(Shared{{}, std::move(s.names)});
+    add_product(a.view(s.amounts), b.view(b.centre), sum.amounts, pool);
+  }
+  for (Spread::Shared& s : b.shared) {
+    Shared& sum = shared_y_.emplace_back(Shared{{}, std::move(s.names)});
+    add_product(a.view(a.centre), b.view(s.amounts), sum.amounts, pool);
+  }
 }
 
 void ProductSpread::add_repeated(const Spread& a, const Spread& b, bool of_x, double rounding, ThreadPool* pool) {
@@ -222,9 +265,10 @@ void ProductSpread::add_to(std::int64_t batch, std::int64_t row, std::int64_t co
   const auto place = static_cast<std::size_t>((batch * rows_ + row) * columns_ + column);
   if (!bias_.empty()) to.bias += bias_[place];
   if (!variance_.empty()) to.variance += variance_[place];
-  if (!shared_x_.empty()) add_shared(to, shared_x_[place], names_x_[static_cast<std::size_t>(batch * rows_ + row)]);
-  if (!shared_y_.empty())
-    add_shared(to, shared_y_[place], names_y_[static_cast<std::size_t>(batch * columns_ + column)]);
+  for (const Shared& s : shared_x_)
+    add_shared(to, s.amounts[place], s.names[static_cast<std::size_t>(batch * rows_ + row)]);
+  for (const Shared& s : shared_y_)
+    add_shared(to, s.amounts[place], s.names[static_cast<std::size_t>(batch * columns_ + column)]);
 }
 
 }  // namespace aneval::validate

@@ -2,8 +2,9 @@
 //
 //   B_c = Σ (m_a·m_b − a·b)      V_c = Σ (V_a·(m_b² + V_b) + m_a²·V_b)      T_c = Σ T_a·m_b
 //
-// T_c where all elements along k name the same row (probabilities times values); where each has a row of its own (the
-// transposed product) their rows' errors are independent, and T_a² joins V_a.
+// T_c where all elements along k name the same row (probabilities times values), or the same two rows, whose errors add
+// up each for itself; where each has a row of its own (the transposed product) their rows' errors are independent, and
+// T_a² joins V_a.
 //
 // Tokens that come again bring the same errors again. Where whole rows of y along k are equal, the errors of what they
 // are multiplied with may be one error: (Σ√V)² in place of ΣV over such k, and likewise for y's errors where columns of
@@ -43,9 +44,15 @@ class ProductSpread {
   void add_repeated(const Operand& a, const Operand& b, bool of_x, double rounding, ThreadPool* pool);
 
   std::int64_t rows_, columns_;
-  std::vector<float> bias_, variance_, shared_x_, shared_y_;  // empty: all zero
-  std::vector<float> weights_;                                // per batch
-  std::vector<std::uint32_t> names_x_, names_y_;              // per row of x, per column of y
+  /// T_c of one operand's rows.
+  struct Shared {
+    std::vector<float> amounts;        // per element
+    std::vector<std::uint32_t> names;  // per row of x or per column of y
+  };
+
+  std::vector<float> bias_, variance_;  // empty: all zero
+  std::vector<float> weights_;          // per batch
+  std::vector<Shared> shared_x_, shared_y_;
 };
 
 }  // namespace aneval::validate

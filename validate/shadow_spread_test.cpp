@@ -1,8 +1,10 @@
 // Whether devices' errors are spread as the shadows say: programs of the shapes that make up the kernels, on every
 // profile that computes differently. Too narrow a spread fails the gates; too wide a one hides defects, so that R has a
 // lower limit as well.
+#include "validate/shadow_spread.h"
 #include "validate/gates.h"
 #include "validate/profile_trial.h"
+#include "validate/shadow_parts.h"
 
 namespace aneval::validate {
 namespace {
@@ -92,7 +94,29 @@ std::pair<std::string, std::vector<TrialInput>> attention_backward(std::uint64_t
            normal_input(static_cast<std::size_t>(2 * s * h), seed + 2, 1, 2)}};
 }
 
-/// The same with four distinct tokens, over and over: their errors do not average out.
+/// Probabilities, dp, ds and its product in one program: a row shares what its softmax's sum is off by and what the sum
+/// of p·dp is, and both meet in ds.
+std::pair<std::string, std::vector<TrialInput>> whole_attention_backward(std::uint64_t seed, bool turned) {
+  const std::int64_t s = 48, h = 16;
+  std::string parameters;
+  for (const char* name : {"q", "k", "v", "da"})
+    parameters += (parameters.empty() ? "" : ", ") + tensor({2, s, h}) + " " + name;
+  const std::string text =
+      program_of(parameters, kFlags + operation({2, s, s}, "scores", product("q", "k", false, true)) +
+                                 operation({2, s, s}, "p", "softmax(axis = last, x = scores)") +
+                                 operation({2, s, s}, "dp", product("da", "v", false, true)) +
+                                 operation({2, s, s}, "pdp", "mul(x = p, y = dp)") +
+                                 operation({2, s, 1}, "sum", "reduce_sum(x = pdp, axes = lasts, keep_dims = yes)") +
+                                 operation({2, s, s}, "centred", "sub(x = dp, y = sum)") +
+                                 operation({2, s, s}, "ds", "mul(x = centred, y = p)") +
+                                 operation({2, s, h}, "y", product("ds", "k", turned)));
+  const auto n = static_cast<std::size_t>(2 * s * h);
+  return {text,
+          {normal_input(n, seed, 0.5), normal_input(n, seed + 1, 0.5, 3), normal_input(n, seed + 2, 1, 1),
+           normal_input(n, seed + 3, 1, 1)}};
+}
+
+/// attention_backward with four distinct tokens, over and over: their errors do not average out.
 std::pair<std::string, std::vector<TrialInput>> repeated_tokens(std::uint64_t seed, bool turned) {
   auto [text, inputs] = attention_backward(seed, turned);
   const std::size_t tokens = 64, lanes = 32, distinct = 4;
@@ -174,6 +198,10 @@ std::vector<Trial> trials() {
   all.push_back({"AttentionTurned", 0.3, [](std::uint64_t seed) { return attention(seed, true, 1); }});
   all.push_back({"AttentionBackward", 0.5, [](std::uint64_t seed) { return attention_backward(seed, false); }});
   all.push_back({"AttentionBackwardTurned", 0.5, [](std::uint64_t seed) { return attention_backward(seed, true); }});
+  all.push_back(
+      {"WholeAttentionBackward", 0.3, [](std::uint64_t seed) { return whole_attention_backward(seed, false); }});
+  all.push_back(
+      {"WholeAttentionBackwardTurned", 0.3, [](std::uint64_t seed) { return whole_attention_backward(seed, true); }});
   all.push_back({"RepeatedTokens", 0.2, [](std::uint64_t seed) { return repeated_tokens(seed, false); }});
   all.push_back({"RepeatedTokensTurned", 0.2, [](std::uint64_t seed) { return repeated_tokens(seed, true); }});
   return all;
@@ -211,10 +239,63 @@ TEST(SpreadOfRows, IsMostOfTheErrorBehindARowSum) {
   std::vector<double> exact;
   for (Shadow& s : result.shadow) {
     exact.push_back(s.value);
-    s.shared = 0;
+    s.shared = {};
   }
   const SpreadJudgement j = judge_spread(result.device, exact, result.shadow, 1e-12, 1e-12);
   EXPECT_GT(j.rms, 2 * j.rms_limit);
+}
+
+TEST(SharedErrors, OfThreeRowsTheSmallestIsAnErrorOfItsOwn) {
+  Shadow s;
+  add_shared(s, 3, 30);
+  add_shared(s, -1, 10);
+  add_shared(s, -1, 10);
+  EXPECT_EQ(s.variance, 0);
+  EXPECT_EQ(s.shared_variance(), 9 + 4);
+  add_shared(s, 1, 20);
+  EXPECT_EQ(s.variance, 1);
+  EXPECT_EQ(s.shared_variance(), 9 + 4);
+  add_shared(s, 4, 40);  // in the place of the 2 of row 10
+  EXPECT_EQ(s.variance, 1 + 4);
+  EXPECT_EQ(s.shared_variance(), 9 + 16);
+}
+
+/// The spread of 1·x₁ + 2·x₂ + 3·x₃ + …, x certain but for what the parts say that it shares.
+Shadow product_of_shared(const std::vector<std::array<SharedError, 2>>& parts) {
+  std::vector<Shadow> x(parts.size()), y(parts.size());
+  for (std::size_t k = 0; k < parts.size(); ++k) {
+    x[k].value = 1;
+    y[k].value = static_cast<double>(k + 1);
+    x[k].shared = parts[k];
+  }
+  const auto n = static_cast<std::int64_t>(parts.size());
+  const auto view = [](const std::vector<Shadow>& of, std::int64_t rows, std::int64_t columns) {
+    emulator::Extents shape;
+    shape.push(rows);
+    shape.push(columns);
+    return ShadowArithmetic::In{of.data(), shape, emulator::contiguous_strides(shape)};
+  };
+  Shadow sum;
+  ProductSpread(view(x, 1, n), view(y, n, 1), {}, nullptr).add_to(0, 0, 0, sum);
+  return sum;
+}
+
+// T = 1·1 + 4·1 of row 7 and 1·2 − 2·1 + 4·2 of row 8, whichever of the two an element names first.
+TEST(SharedErrors, OfEachOfTwoRowsAddUpInAProduct) {
+  const SharedError none, one{1, 7}, two{2, 8}, less{-1, 8};
+  const Shadow sum = product_of_shared({{one, two}, {less, none}, {none, none}, {two, one}});
+  EXPECT_EQ(sum.variance, 0);
+  EXPECT_EQ(sum.shared_variance(), 5 * 5 + 8 * 8);
+}
+
+// As those of the queries of a transposed product are, whether there are many or two.
+TEST(SharedErrors, OfRowsBesideEachOtherAreIndependentInAProduct) {
+  const SharedError none, one{1, 7}, two{2, 8}, three{1, 9};
+  EXPECT_EQ(product_of_shared({{one, none}, {two, none}, {three, none}, {none, none}}).variance, 1 + 4 * 4 + 9 * 1);
+  EXPECT_EQ(product_of_shared({{one, two}, {three, none}}).variance, 1 + 4 + 4 * 1);
+  const Shadow sum = product_of_shared({{one, none}, {two, none}});
+  EXPECT_EQ(sum.variance, 1 + 4 * 4);
+  EXPECT_EQ(sum.shared_variance(), 0);
 }
 
 // Dropped products of one sign add up to many standard deviations: that is what the bias is for.

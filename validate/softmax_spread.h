@@ -20,8 +20,7 @@ class SoftmaxSpread {
 
   /// Variance of score i, and of its numerator's roundings relative to it.
   void set(std::int64_t i, const Shadow& score, double roundings) {
-    const auto variance =
-        static_cast<double>(score.variance) + static_cast<double>(score.shared) * static_cast<double>(score.shared);
+    const double variance = static_cast<double>(score.variance) + score.shared_variance();
     // e^x of a normal x is log-normal; from variance 1 on nothing useful is left to say.
     relative_[static_cast<std::size_t>(i)] =
         (variance <= 1 ? std::expm1(variance) : static_cast<double>(kUnknownVariance)) + roundings;
@@ -40,11 +39,10 @@ class SoftmaxSpread {
   void put(std::int64_t i, double expected, double sum_variance, Shadow& to) const {
     to.bias = static_cast<float>(expected - to.value);
     to.variance = static_cast<float>(expected == 0 ? 0 : expected * expected * relative(i));
-    to.shared = static_cast<float>(-expected * std::sqrt(sum_variance));
-    to.row = row_;
-    if (!std::isfinite(to.shared)) {
+    to.shared = {{{static_cast<float>(-expected * std::sqrt(sum_variance)), row_}}};
+    if (!std::isfinite(to.shared[0].amount)) {
       to.variance = kUnknownVariance;
-      to.shared = 0;
+      to.shared = {};
     }
   }
 

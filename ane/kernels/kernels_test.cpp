@@ -49,7 +49,7 @@ TEST(Registry, HoldsTheKernelsOfAllCutsAndTheGenericMatmul) {
   for (const KernelSpec& spec : registry.all()) names.push_back(spec.name);
   EXPECT_THAT(names, ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd", "sdpaBwd1",
                                  "sdpaBwd2", "qBwd", "kvBwd", "qkvBwd", "ffnBwdSiluW13t", "ffnUpGate", "ffnUp",
-                                 "ffnDown", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "dynMatmul"));
+                                 "ffnDown", "sdpaBwd", "sdpaWoFwd", "sdpaQkv", "sdpaCore", "dynMatmul"));
 }
 
 TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
@@ -64,9 +64,9 @@ TEST(Registry, AVariantHasTheKernelsOfItsPlanAndThoseOfNoPlan) {
   };
   EXPECT_THAT(names("default"), ElementsAre("sdpaFwd", "woFwd", "ffnFused", "ffnBwdW2t", "ffnBwdW13t", "wotBwd",
                                             "sdpaBwd1", "sdpaBwd2", "qBwd", "kvBwd", "dynMatmul", "toy"));
-  EXPECT_THAT(names("qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;wo=fused"),
-              ElementsAre("sdpaWoFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd1",
-                          "sdpaBwd2", "qkvBwd", "dynMatmul", "toy"));
+  EXPECT_THAT(names("qkv_backward=merged;silu_backward=kernel;ffn=cpu_gate;attention_backward=fused;wo=fused"),
+              ElementsAre("sdpaWoFwd", "ffnUp", "ffnDown", "ffnBwdW2t", "ffnBwdSiluW13t", "wotBwd", "sdpaBwd", "qkvBwd",
+                          "dynMatmul", "toy"));
 }
 
 TEST(Registry, TakesKernelsFromOutsideTheTreeAndRefusesATakenName) {
@@ -110,6 +110,7 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {768, 4352, 6144}},
                                                                          {"ffnUp", {768, 4352, 4096}},
                                                                          {"ffnDown", {2048, 1280, 768}},
+                                                                         {"sdpaBwd", {3072, 256, 2304}},
                                                                          {"sdpaWoFwd", {768, 3328, 3840}},
                                                                          {"sdpaQkv", {768, 2560, 2304}},
                                                                          {"sdpaCore", {2304, 256, 768}}}},
@@ -129,6 +130,7 @@ TEST(Layout, SizesOfThePresetsAreTheOnesWorkedOutByHand) {
                                                                          {"ffnUpGate", {1024, 6400, 9216}},
                                                                          {"ffnUp", {1024, 6400, 6144}},
                                                                          {"ffnDown", {3072, 1536, 1024}},
+                                                                         {"sdpaBwd", {8192, 256, 6144}},
                                                                          {"sdpaWoFwd", {1024, 6400, 7168}},
                                                                          {"sdpaQkv", {1024, 4352, 4096}},
                                                                          {"sdpaCore", {4096, 256, 2048}}}}};
@@ -163,6 +165,7 @@ TEST(Layout, SlotsAndBlocksHaveTheNamesThatOtherToolsUse) {
       {"ffnUpGate", {{"xm", "w1_t", "w3_t"}, {"h1", "h3", "g"}}},
       {"ffnUp", {{"xm", "w1_t", "w3_t"}, {"h1", "h3"}}},
       {"ffnDown", {{"g", "x2", "w2_t"}, {"y"}}},
+      {"sdpaBwd", {{"q", "k_tiled", "v_tiled", "da"}, {"dq", "dk_full", "dv_full"}}},
       {"sdpaWoFwd", {{"xn", "wq_t", "wk_t", "wv_t", "wo"}, {"o", "attn", "q_rope", "k_rope", "v"}}},
       {"sdpaQkv", {{"xn", "wq_t", "wk_t", "wv_t"}, {"q", "k", "v"}}},
       {"sdpaCore", {{"q_rope", "k_rope", "v"}, {"attn"}}},
@@ -211,12 +214,11 @@ TEST(Layout, GenericMatmulNeedsItsChannels) {
 
 // 2·MAC with the full, non-causal attention products: GFLOP worked out from the shapes, to the digits given.
 TEST(Program, MultiplicationsAreThoseOfTheMathematics) {
-  const std::map<std::string, double> qwen = {{"sdpaFwd", 2.684},   {"woFwd", 1.074},      {"ffnFused", 4.832},
-                                              {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221}, {"wotBwd", 1.074},
-                                              {"sdpaBwd1", 0.805},  {"sdpaBwd2", 0.537},   {"qBwd", 1.074},
-                                              {"kvBwd", 1.074},     {"qkvBwd", 2.147},     {"ffnBwdSiluW13t", 3.221},
-                                              {"ffnUpGate", 3.221}, {"ffnUp", 3.221},      {"ffnDown", 1.611},
-                                              {"sdpaWoFwd", 3.758}, {"sdpaQkv", 2.147},    {"sdpaCore", 0.537}};
+  const std::map<std::string, double> qwen = {
+      {"sdpaFwd", 2.684}, {"woFwd", 1.074},          {"ffnFused", 4.832},  {"ffnBwdW2t", 1.611}, {"ffnBwdW13t", 3.221},
+      {"wotBwd", 1.074},  {"sdpaBwd1", 0.805},       {"sdpaBwd2", 0.537},  {"qBwd", 1.074},      {"kvBwd", 1.074},
+      {"qkvBwd", 2.147},  {"ffnBwdSiluW13t", 3.221}, {"ffnUpGate", 3.221}, {"ffnUp", 3.221},     {"ffnDown", 1.611},
+      {"sdpaBwd", 1.342}, {"sdpaWoFwd", 3.758},      {"sdpaQkv", 2.147},   {"sdpaCore", 0.537}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const auto& [name, gflop] : qwen) {
     const KernelSpec& spec = registry.find(name);
@@ -421,13 +423,13 @@ TEST(Program, FormsHaveTheOperationsTheySay) {
   };
   // With flags RoPE's own are left: q and k in and out. A convolution turns the weights that lie [C, N].
   const std::map<std::string, Expected> expected = {
-      {"sdpaFwd", {3, 2, 10, 9, 4, 7}},  {"woFwd", {1, 0, 2, 1, 0, 1}},      {"ffnFused", {3, 0, 6, 2, 0, 2}},
-      {"ffnBwdW2t", {1, 0, 2, 1, 0, 1}}, {"ffnBwdW13t", {2, 0, 3, 2, 0, 2}}, {"wotBwd", {1, 0, 2, 1, 0, 1}},
-      {"sdpaBwd1", {0, 3, 5, 5, 0, 0}},  {"sdpaBwd2", {0, 2, 4, 4, 0, 0}},   {"qBwd", {1, 0, 2, 1, 0, 1}},
-      {"kvBwd", {2, 0, 3, 2, 0, 2}},     {"qkvBwd", {1, 0, 2, 1, 0, 1}},     {"ffnBwdSiluW13t", {2, 0, 3, 2, 0, 2}},
-      {"ffnUpGate", {2, 0, 4, 2, 0, 2}}, {"ffnUp", {2, 0, 3, 2, 0, 2}},      {"ffnDown", {1, 0, 2, 1, 0, 1}},
-      {"sdpaQkv", {3, 0, 4, 3, 0, 3}},   {"sdpaCore", {0, 2, 4, 4, 0, 0}},   {"sdpaWoFwd", {4, 2, 13, 9, 4, 7}},
-      {"dynMatmul", {1, 0, 2, 1, 0, 1}}};
+      {"sdpaFwd", {3, 2, 10, 9, 4, 7}},   {"woFwd", {1, 0, 2, 1, 0, 1}},      {"ffnFused", {3, 0, 6, 2, 0, 2}},
+      {"ffnBwdW2t", {1, 0, 2, 1, 0, 1}},  {"ffnBwdW13t", {2, 0, 3, 2, 0, 2}}, {"wotBwd", {1, 0, 2, 1, 0, 1}},
+      {"sdpaBwd1", {0, 3, 5, 5, 0, 0}},   {"sdpaBwd2", {0, 2, 4, 4, 0, 0}},   {"qBwd", {1, 0, 2, 1, 0, 1}},
+      {"kvBwd", {2, 0, 3, 2, 0, 2}},      {"qkvBwd", {1, 0, 2, 1, 0, 1}},     {"ffnBwdSiluW13t", {2, 0, 3, 2, 0, 2}},
+      {"ffnUpGate", {2, 0, 4, 2, 0, 2}},  {"ffnUp", {2, 0, 3, 2, 0, 2}},      {"ffnDown", {1, 0, 2, 1, 0, 1}},
+      {"sdpaBwd", {0, 5, 7, 7, 0, 0}},    {"sdpaQkv", {3, 0, 4, 3, 0, 3}},    {"sdpaCore", {0, 2, 4, 4, 0, 0}},
+      {"sdpaWoFwd", {4, 2, 13, 9, 4, 7}}, {"dynMatmul", {1, 0, 2, 1, 0, 1}}};
   const KernelRegistry registry = KernelRegistry::builtin();
   for (const KernelSpec& spec : registry.all()) {
     const Expected& e = expected.at(spec.name);

@@ -20,6 +20,7 @@
   KERNEL(ffn_up_gate)          \
   KERNEL(ffn_up)               \
   KERNEL(ffn_down)             \
+  KERNEL(sdpa_bwd)             \
   KERNEL(sdpa_wo_fwd)          \
   KERNEL(sdpa_qkv)             \
   KERNEL(sdpa_core)            \
