@@ -259,7 +259,7 @@ Matrices<T> sdpa_bwd(const ModelShape& m, const Options& options, const Matrices
   Matrix<T> probs, dp;
   attention_probs(heads, scale_of(m, options), q, k, probs);
   attention_dv(heads, probs, da, out["dv_full"]);
-  attention_dp(heads, da, v, dp);
+  attention_dp(heads, options.causal_tile, da, v, dp);
   attention_scores_backward(heads, scale_of(m, options), probs, dp, q, k, out["dq"], out["dk_full"]);
   return out;
 }

@@ -51,7 +51,8 @@ Shadow quantized(const Shadow& x, double scale, double zero, Range range, emulat
   const double centre = std::clamp(x.centre() / scale + zero, low, high), most = std::max(high - centre, centre - low);
   q.bias = static_cast<float>(centre - q.value);
   q.variance = static_cast<float>(std::min(static_cast<double>(x.variance) / (scale * scale) + 1.0 / 12, most * most));
-  add_shared(q, static_cast<float>(static_cast<double>(x.shared) / scale), x.row);
+  for (const SharedError& part : x.shared)
+    add_shared(q, static_cast<float>(static_cast<double>(part.amount) / scale), part.row);
   return q;
 }
 
@@ -71,7 +72,7 @@ void ShadowArithmetic::change_units(const Step& step, const In& x, const Out& ou
         y.bound *= scale;
         y.bias *= static_cast<float>(scale);
         y.variance *= static_cast<float>(scale * scale);
-        y.shared *= static_cast<float>(scale);
+        for (SharedError& part : y.shared) part.amount *= static_cast<float>(scale);
         to = stored(y, step.output.dtype);
       } else if (model_.profile) {
         to = quantized(s, scale, zero, range_of(step.output.dtype), model_.profile->elementwise_rounding);

@@ -148,7 +148,7 @@ Shadow ShadowArithmetic::scaled_sum(const emulator::IntegerProduct& integers, st
   sum.bound += (std::abs(sum.value) + sum.bound) * 0x1p-23;
   sum.bias *= static_cast<float>(scale);
   sum.variance *= static_cast<float>(scale * scale);
-  sum.shared *= static_cast<float>(scale);
+  for (SharedError& part : sum.shared) part.amount *= static_cast<float>(scale);
   return stored_product(sum, mil::DType::fp16);
 }
 
