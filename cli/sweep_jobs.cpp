@@ -49,7 +49,8 @@ double error_of(const std::vector<Record>& rows) {
 
 /// What is kept of the rows of a judgement: a sweep has thousands of points.
 bool is_kept(const Record& row) {
-  constexpr std::string_view kKept[] = {"bound_ratio", "nmse", "max_abs", "rms", "program_hash", "output_hash"};
+  constexpr std::string_view kKept[] = {"bound_ratio", "nmse",          "max_abs",      "rms",
+                                        "error_total", "reference_rms", "program_hash", "output_hash"};
   return row.status != Status::ok || std::ranges::find(kKept, row.metric) != std::end(kKept);
 }
 
