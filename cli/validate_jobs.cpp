@@ -118,10 +118,10 @@ Outcome failed_outcome(const RunContext& run, const validate::Case& c, Status st
 }
 
 std::string outcome_json(const Outcome& outcome) {
-  std::string rows = csv_header();
-  for (const Record& row : outcome.rows) rows += csv_line(row);
-  return json{
-      {"status", status_name(outcome.status)}, {"summary", outcome.summary}, {"reason", outcome.reason}, {"rows", rows}}
+  return json{{"status", status_name(outcome.status)},
+              {"summary", outcome.summary},
+              {"reason", outcome.reason},
+              {"rows", csv_text(outcome.rows)}}
       .dump();
 }
 

@@ -18,6 +18,11 @@ std::string csv_header();
 /// field, another schema, or a status other than ok without a reason: those are mistakes of the caller.
 std::string csv_line(const Record& record);
 
+/// Header and records.
+std::string csv_text(const std::vector<Record>& records);
+/// Any field of any CSV: in quotes where RFC 4180 demands them.
+void append_csv_field(std::string& line, std::string_view field);
+
 /// Writes header and rows to a temporary file beside `file` and renames it ("-" writes to standard output).
 void write_csv(const std::filesystem::path& file, const std::vector<Record>& records);
 

@@ -15,13 +15,7 @@ void append_text(std::string& line, std::string_view field, std::string_view col
   using namespace std::string_view_literals;
   if (field.find_first_of("\r\n\0"sv) != std::string_view::npos)
     throw std::logic_error(fmt::format("csv: line break or NUL in column '{}'", column));
-  if (field.find_first_of(",\"") == std::string_view::npos) {
-    line += field;
-    return;
-  }
-  line += '"';
-  for (const char c : field) line.append(c == '"' ? 2 : 1, c);
-  line += '"';
+  append_csv_field(line, field);
 }
 
 template <typename Number>
@@ -70,10 +64,24 @@ std::string csv_line(const Record& record) {
   return line;
 }
 
-void write_csv(const std::filesystem::path& file, const std::vector<Record>& records) {
+void append_csv_field(std::string& line, std::string_view field) {
+  if (field.find_first_of(",\"\r\n") == std::string_view::npos) {
+    line += field;
+    return;
+  }
+  line += '"';
+  for (const char c : field) line.append(c == '"' ? 2 : 1, c);
+  line += '"';
+}
+
+std::string csv_text(const std::vector<Record>& records) {
   std::string text = csv_header();
   for (const Record& record : records) append_line(text, record);
-  write_file(file, text);
+  return text;
+}
+
+void write_csv(const std::filesystem::path& file, const std::vector<Record>& records) {
+  write_file(file, csv_text(records));
 }
 
 }  // namespace aneval

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "common/csv.h"
 #include "common/names.h"
 #include "reports/exports.h"
 
@@ -11,10 +12,9 @@ namespace {
 /// A field of text: quoted where it must be, and never a formula to a spreadsheet.
 std::string text_field(std::string text) {
   if (!text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos) text.insert(0, "'");
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + '"';
+  std::string field;
+  append_csv_field(field, text);
+  return field;
 }
 
 std::string number_field(const std::optional<std::int64_t>& number) {

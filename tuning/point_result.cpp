@@ -7,8 +7,6 @@
 namespace aneval::tuning {
 
 std::string result_json(const PointResult& r) {
-  std::string rows = csv_header();
-  for (const Record& row : r.rows) rows += csv_line(row);
   return nlohmann::ordered_json{{"status", status_name(r.status)},
                                 {"reason", r.reason},
                                 {"time_ns", r.time_ns},
@@ -17,7 +15,7 @@ std::string result_json(const PointResult& r) {
                                 {"program", r.program},
                                 {"compiles", r.compiles},
                                 {"seconds", r.seconds},
-                                {"rows", rows}}
+                                {"rows", csv_text(r.rows)}}
       .dump();
 }
 

@@ -83,13 +83,6 @@ Verdict verdict_of(const ContestOutcome& contest, bool predicted) {
 
 double finite(double value, double otherwise) { return std::isfinite(value) ? value : otherwise; }
 
-std::string csv_text(std::string_view text) {
-  if (text.find_first_of(",\"") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char ch : text) quoted += ch == '"' ? "\"\"" : std::string(1, ch);
-  return quoted + "\"";
-}
-
 }  // namespace
 
 std::string_view verdict_name(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)]; }
@@ -136,13 +129,15 @@ std::vector<Entry> entries_of(const SweepOutcome& outcome, const RunContext& run
 std::string table_text(std::vector<Entry> entries) {
   std::ranges::sort(entries, {},
                     [](const Entry& e) { return std::tie(e.chip, e.backend, e.profile, e.context, e.os); });
-  std::vector<std::string> fields;
-  for (const Column& column : columns()) fields.emplace_back(column.name);
-  std::string text = join(fields, ",") + "\n";
+  std::vector<std::string> names;
+  for (const Column& column : columns()) names.emplace_back(column.name);
+  std::string text = join(names, ",") + "\n";
   for (const Entry& entry : entries) {
-    fields.clear();
-    for (const Column& column : columns()) fields.push_back(csv_text(column.get(entry)));
-    text += join(fields, ",") + "\n";
+    for (const Column& column : columns()) {
+      if (&column != &columns().front()) text += ',';
+      append_csv_field(text, column.get(entry));
+    }
+    text += '\n';
   }
   return text;
 }

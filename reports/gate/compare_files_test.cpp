@@ -199,7 +199,7 @@ TEST(CompareFiles, AnotherMachineIsAWarningAnotherCommitIsTheReason) {
 
 TEST(CompareFiles, RefusesAnotherSchema) {
   const TemporaryFolder folder;
-  write_file(folder / "a.csv", csv_of({value_row("woFwd", "eval", "bytes", 5)}));
+  write_file(folder / "a.csv", csv_text({value_row("woFwd", "eval", "bytes", 5)}));
   write_file(folder / "b.csv", std::string_view("schema,more\n2,3\n"));
   const Outcome outcome = compare_files({folder / "a.csv"}, {folder / "b.csv"}, true);
   EXPECT_THAT(outcome.refusals, ElementsAre("the sides have schema '1' and '2'"));

@@ -3,19 +3,13 @@
 
 #include <initializer_list>
 
+#include "common/csv.h"
 #include "common/names.h"
 #include "reports/gate/render.h"
 #include "reports/gate/render_parts.h"
 
 namespace aneval::gate {
 namespace {
-
-std::string quoted(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string result = "\"";
-  for (const char c : field) result.append(c == '"' ? 2 : 1, c);
-  return result + '"';
-}
 
 template <typename Number>
 std::string number(const std::optional<Number>& value) {
@@ -31,7 +25,7 @@ void add_line(std::string& out, std::initializer_list<std::string> fields) {
   for (const std::string& field : fields) {
     if (!first) out += ',';
     first = false;
-    out += quoted(plain(field));
+    append_csv_field(out, plain(field));
   }
   out += '\n';
 }

@@ -28,7 +28,7 @@ TEST(ReadSide, ARowThatIsThereTwiceIsAnError) {
   const TemporaryFolder folder;
   const auto file = folder / "r.csv";
   const auto error = [&](const std::vector<Record>& rows) {
-    write_file(file, csv_of(rows));
+    write_file(file, csv_text(rows));
     return std::string(error_of([&] { read_side({file}); }).what());
   };
   const Record row = value_row("woFwd", "eval", "time", 1, 3, 7);
@@ -37,7 +37,7 @@ TEST(ReadSide, ARowThatIsThereTwiceIsAnError) {
                     HasSubstr("rep 7"), HasSubstr("appears twice")));
   EXPECT_THAT(error({text_row("woFwd", "program_hash", "a"), text_row("woFwd", "program_hash", "a")}),
               HasSubstr("appears twice"));
-  write_file(file, csv_of({row}));
+  write_file(file, csv_text({row}));
   EXPECT_THAT(error_of([&] { read_side({file, file}); }).what(), HasSubstr("r.csv:2:"));
   // The same repetition of another step, process or run is another one.
   Record step = row, proc = row, run = row;

@@ -52,16 +52,10 @@ inline Record status_row(const std::string& kernel, Status status, const std::st
   return row;
 }
 
-inline std::string csv_of(const std::vector<Record>& rows) {
-  std::string text = csv_header();
-  for (const Record& row : rows) text += csv_line(row);
-  return text;
-}
-
 /// Through a file, as the gate gets them.
 inline Side side_of(const std::vector<Record>& rows) {
   const TemporaryFolder folder;
-  write_file(folder / "r.csv", csv_of(rows));
+  write_file(folder / "r.csv", csv_text(rows));
   return read_side({folder / "r.csv"});
 }
 
