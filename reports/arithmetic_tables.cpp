@@ -166,11 +166,8 @@ Page arithmetic_page(const ResultSet& set) {
       "Of the data, not of a judgement: what an accumulator that overflows at 32768 and drops small products makes of "
       "these kernels' operands, at several loss scales.";
   page.missing = "Nothing was validated: `aneval validate --out FILE` looks at the operands of every product.";
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
   bool drawn = false;
-  for (const auto& [setting, series] : set.settings) {
-    const std::string& name = names[at++];
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     if (drawn) break;
     std::map<std::string, ChartRows> charts;
     std::vector<std::string> order;

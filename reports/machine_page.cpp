@@ -65,9 +65,7 @@ Page machine_page(const ResultSet& set) {
   page.missing =
       "The machine's own speed was not measured: `aneval bench --out FILE` without a filter times memcpy and fused "
       "multiply-adds as well.";
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) add_roofline(page, series, names[at++]);
+  for (const auto& [name, setting, series] : named_settings(set.settings)) add_roofline(page, series, name);
   add_setting_tables(page, set, {roof_tables, ratio_tables, host_tables});
   return page;
 }

@@ -36,9 +36,8 @@ Json stacked(const std::string& bar, const std::string& part, std::size_t settin
 void add_kernel_charts(Page& page, const ResultSet& set, const std::string& model) {
   ChartRows every, once;
   every.columns = once.columns = {"kernel", "phase", "ms", kSetting, "order"};
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0, shown = 0;
-  for (const auto& [setting, series] : set.settings) {
+  std::size_t shown = 0;
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     const std::size_t before = every.rows.size() + once.rows.size();
     for (const Entry* entry : series.ordered()) {
       const auto& [key, values] = *entry;
@@ -46,10 +45,9 @@ void add_kernel_charts(Page& page, const ResultSet& set, const std::string& mode
       const bool first = in(key.phase, {"compile", "load"});
       const auto order = std::find(kKernelPhases.begin(), kKernelPhases.end(), key.phase) - kKernelPhases.begin();
       (first ? once : every)
-          .rows.push_back({kernel_title(key), key.phase, values.median() / 1e6, names[at], static_cast<int>(order)});
+          .rows.push_back({kernel_title(key), key.phase, values.median() / 1e6, name, static_cast<int>(order)});
     }
     shown += every.rows.size() + once.rows.size() > before;
-    ++at;
   }
   const std::string how =
       " One bar per kernel, one colour per phase; medians. The table beside it has the same numbers.";
@@ -71,9 +69,7 @@ void add_layer_chart(Page& page, const ResultSet& set) {
   std::map<std::string, ChartRows> charts;  // by model
   std::map<std::string, std::set<std::string>> shown;
   std::vector<std::string> order;
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     std::map<std::tuple<std::string, std::string, std::string>, double> ms;  // model, pass, phase
     for (const auto& [key, values] : series) {
       const auto dot = key.item.find('.');
@@ -88,10 +84,9 @@ void add_layer_chart(Page& page, const ResultSet& set) {
       if (!charts.contains(model)) order.push_back(model);
       ChartRows& rows = charts[model];
       rows.columns = {"pass", "phase", "ms", kSetting, "order"};
-      rows.rows.push_back({pass, phase, value, names[at], 0});
-      shown[model].insert(names[at]);
+      rows.rows.push_back({pass, phase, value, name, 0});
+      shown[model].insert(name);
     }
-    ++at;
   }
   for (const std::string& model : order)
     page.charts.push_back(make_chart("A layer by phase, " + model,
@@ -137,9 +132,7 @@ Page latency_page(const ResultSet& set) {
   table.columns = {"kernel", "model", "phase", "backend, profile", "samples",     "processes", "5 %", "25 %",
                    "median", "75 %",  "95 %",  "largest",          "IQR / median"};
   std::map<std::string, ChartRows> charts;
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
-    const std::string& name = names[at++];
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     for (const Entry* entry : series.ordered()) {
       const auto& [key, values] = *entry;
       const bool layer = key.kernel == "layer" && key.item.empty();

@@ -39,10 +39,8 @@ std::vector<Reading> published() {
 /// The same kinds of numbers from these results.
 std::vector<Reading> own(const ResultSet& set) {
   std::vector<Reading> readings;
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
-    const std::string source = "these results: " + names[at++];
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
+    const std::string source = "these results: " + name;
     const auto add = [&](const char* kind, const std::string& what, double value, const char* unit) {
       readings.push_back({kind, setting.emulated() ? "not an engine: " + setting.chip : setting.chip, setting.os, what,
                           value, value, unit, source, ""});

@@ -27,17 +27,13 @@ std::string_view verdict_name(Verdict verdict) {
 }
 
 void add_setting_tables(Page& page, const ResultSet& set, const std::vector<SettingTables>& functions) {
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
+  for (const auto& [name, setting, series] : named_settings(set.settings))
     for (const SettingTables tables : functions)
       for (Table& table : tables(series)) {
         if (table.rows.empty()) continue;
-        table.origin = names[at];
+        table.origin = name;
         page.tables.push_back(std::move(table));
       }
-    ++at;
-  }
 }
 
 Report make_report(const ResultSet& set, std::vector<Page> more) {

@@ -197,10 +197,7 @@ Page sweeps_page(const ResultSet& set) {
   page.missing =
       "No kernel was timed in more than one variant: `aneval bench --variant K=V --out FILE` times one, `aneval list "
       "variants` has them; several files make one report.";
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
-    const std::string& name = names[at++];
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     const std::vector<Subject> subjects = subjects_of(series);
     if (subjects.empty()) continue;
     for (Chart chart : {front_chart(subjects, name), heat_chart(subjects, name)})

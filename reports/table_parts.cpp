@@ -75,6 +75,13 @@ std::vector<std::string> setting_names(const SettingsMap& settings) {
   return names;
 }
 
+std::vector<NamedSetting> named_settings(const SettingsMap& settings) {
+  std::vector<NamedSetting> named;
+  std::vector<std::string> names = setting_names(settings);
+  for (const auto& [setting, series] : settings) named.push_back({std::move(names[named.size()]), setting, series});
+  return named;
+}
+
 std::string reproduce_command(const Setting& setting, const SeriesMap& series, const SeriesKey& key) {
   const auto quoted = [](const std::string& text) {
     std::string result = "'";

@@ -48,6 +48,14 @@ std::string kernel_title(const SeriesKey& key);
 /// build, machine or OS where that is not enough.
 std::vector<std::string> setting_names(const SettingsMap& settings);
 
+/// Every setting with its name.
+struct NamedSetting {
+  std::string name;
+  const Setting& setting;
+  const SeriesMap& series;
+};
+std::vector<NamedSetting> named_settings(const SettingsMap& settings);
+
 /// The command line that runs a judged or timed thing again; empty when nothing does. Capital letters stand for what
 /// rows do not tell.
 std::string reproduce_command(const Setting& setting, const SeriesMap& series, const SeriesKey& key);

@@ -45,10 +45,7 @@ Page training_page(const ResultSet& set) {
   Page page{.id = "training", .title = "Training"};
   page.missing =
       "Nothing was trained in these results: `aneval train --out DIR` trains on the device, beside fp32 and controls.";
-  const std::vector<std::string> names = setting_names(set.settings);
-  std::size_t at = 0;
-  for (const auto& [setting, series] : set.settings) {
-    const std::string& name = names[at++];
+  for (const auto& [name, setting, series] : named_settings(set.settings)) {
     ChartRows loss{.columns = {"run", "step", "loss"}}, cosine{.columns = {"weight", "step", "1 − cosine"}};
     Table table{.title = "Runs"};
     table.origin = name;

@@ -30,11 +30,9 @@ Table status_table(const ResultSet& set, const char* title, bool (*chosen)(Statu
   constexpr std::size_t kMost = 50;
   Table table{.title = title};
   table.columns = {"status", "backend, profile", "case", "item", "phase", "reason"};
-  std::size_t left_out = 0, at = 0;
-  const std::vector<std::string> names = setting_names(set.settings);
-  for (const auto& [setting, all] : set.settings) {
+  std::size_t left_out = 0;
+  for (const auto& [name, setting, all] : named_settings(set.settings)) {
     std::string last;
-    const std::string& name = names[at++];
     for (const auto& [key, series] : all) {
       if (!chosen(series.status) || (is_degraded(series.status) && !key.item.empty())) continue;
       const std::string id = key.case_text + "\n" + key.item + "\n" + key.phase + "\n" + series.reason;
@@ -141,10 +139,8 @@ Page environment_page(const ResultSet& set) {
     }
   } else {
     table.columns = {"backend, profile", "chip", "os", "build", "commit", "machine"};
-    const std::vector<std::string> names = setting_names(set.settings);
-    std::size_t at = 0;
-    for (const auto& [setting, series] : set.settings)
-      table.rows.push_back({names[at++], setting.chip, setting.os, setting.build, setting.commit, setting.machine});
+    for (const auto& [name, setting, series] : named_settings(set.settings))
+      table.rows.push_back({name, setting.chip, setting.os, setting.build, setting.commit, setting.machine});
     table.note = "From the rows: there is no environment.json beside them.";
   }
   if (!table.rows.empty()) page.tables.push_back(std::move(table));
