@@ -33,4 +33,26 @@ std::string percent(double share) {
   return hundredths < 9.95 ? fmt::format("{:.1f} %", hundredths) : fmt::format("{:.0f} %", hundredths);
 }
 
+std::string markup_escaped(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += c;
+    }
+  return result;
+}
+
 }  // namespace aneval::reports

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace aneval::reports {
 
@@ -11,5 +12,7 @@ std::string time_text(double ns);
 std::string number3(double value);
 /// "41 %".
 std::string percent(double share);
+/// As text of XML and HTML, between tags or in an attribute in double quotes.
+std::string markup_escaped(std::string_view text);
 
 }  // namespace aneval::reports

@@ -8,6 +8,7 @@
 
 #include "common/record.h"
 #include "reports/assets.h"
+#include "reports/format.h"
 
 namespace aneval::reports {
 namespace {
@@ -123,30 +124,14 @@ const char* verdict_class(Verdict verdict) {
 }  // namespace
 
 std::string html_escaped(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
-          result += "\xEF\xBF\xBD";
-        else
-          result += c;
-    }
-  }
-  return result;
+  std::string visible;
+  visible.reserve(text.size());
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
+      visible += "\xEF\xBF\xBD";
+    else
+      visible += c;
+  return markup_escaped(visible);
 }
 
 std::string script_json(std::string_view json) {

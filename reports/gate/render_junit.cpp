@@ -1,36 +1,15 @@
 // An outcome as JUnit XML, as test reports of CI systems read it.
 #include <fmt/format.h>
 
+#include "reports/format.h"
 #include "reports/gate/render.h"
 #include "reports/gate/render_parts.h"
 
 namespace aneval::gate {
 namespace {
 
-/// Of text and attributes alike; plain() leaves no character that XML 1.0 forbids.
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : plain(text)) switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&apos;";
-        break;
-      default:
-        result += c;
-    }
-  return result;
-}
+/// plain() leaves no character that XML 1.0 forbids.
+std::string escaped(const std::string& text) { return reports::markup_escaped(plain(text)); }
 
 std::string numbers(const Finding& f) {
   std::string text = fmt::format("base {}, new {}", base_value(f), new_value(f));
