@@ -8,6 +8,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/sweep_jobs.h"
+#include "cli/validate_jobs.h"
 #include "common/csv.h"
 #include "common/error.h"
 #include "common/files.h"
@@ -40,12 +41,9 @@ tuning::Shard parse_shard(const std::string& text) {
   return shard;
 }
 
-/// What became of a task whose worker died: as validate's own.
 tuning::PointResult lost(const TaskResult& task, double seconds) {
   tuning::PointResult result;
-  result.status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
-  for (const Status hung : {Status::compile_timeout, Status::run_timeout})
-    if (task.reason.find(status_name(hung)) != std::string::npos) result.status = hung;  // the watchdog's last words
+  result.status = status_of_lost(task);
   result.reason = "worker process: " + task.reason;
   result.seconds = seconds;
   return result;

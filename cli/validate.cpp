@@ -174,10 +174,7 @@ class Runner {
         c.kernel == "layer" ? static_cast<std::int64_t>(ane::layer_plan(c.variant).kernels().size()) : 1;
     const TaskResult task = worker_->run(worker_task(settings_, validate::case_text(c)), compiles);
     if (task.end == TaskResult::End::done) return parse_outcome(task.reply);
-    Status status = task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
-    for (const Status hung : {Status::compile_timeout, Status::run_timeout})
-      if (task.reason.find(status_name(hung)) != std::string::npos) status = hung;  // the watchdog's last words
-    return failed_outcome(here_.session().run, c, status, "worker process: " + task.reason);
+    return failed_outcome(here_.session().run, c, status_of_lost(task), "worker process: " + task.reason);
   }
 
  private:

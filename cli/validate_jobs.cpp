@@ -108,6 +108,12 @@ ValidateSettings parse_settings(const std::string& text) {
   return s;
 }
 
+Status status_of_lost(const TaskResult& task) {
+  for (const Status hung : {Status::run_timeout, Status::compile_timeout})
+    if (task.reason.find(status_name(hung)) != std::string::npos) return hung;
+  return task.end == TaskResult::End::timed_out ? Status::run_timeout : Status::run_error;
+}
+
 Outcome failed_outcome(const RunContext& run, const validate::Case& c, Status status, const std::string& reason) {
   validate::CaseResult result;
   result.c = c;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "common/worker.h"
 #include "validate/layer_check.h"
 #include "validate/real_data.h"
 
@@ -35,6 +36,9 @@ struct Outcome {
   std::string reason;   // when the status is not ok
   std::vector<Record> rows;
 };
+
+/// What a task came to whose worker died or was killed; the watchdog's last words tell which call hung.
+Status status_of_lost(const TaskResult& task);
 
 /// Of a case that could not be judged.
 Outcome failed_outcome(const RunContext& run, const validate::Case& c, Status status, const std::string& reason);
