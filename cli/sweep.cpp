@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -135,16 +136,14 @@ std::string setting_words(const RunContext& run) {
 class Replay {
  public:
   Replay(const fs::path& folder, const std::string& setting, bool allow_stale) {
-    const fs::path file = fs::is_directory(folder) ? folder / "journal.jsonl" : folder;
-    recorded_ = tuning::read_journal(file);
-    if (recorded_.setting != setting && !allow_stale)
+    tuning::RecordedSweep recorded = tuning::read_journal(tuning::journal_of(folder));
+    if (recorded.setting != setting && !allow_stale)
       throw input_error("--replay " + folder.string(), "was recorded by another build, or on another machine",
                         "repeat it here, or take it as it is with --allow-stale");
+    for (auto& [point, result] : recorded.points) results_.emplace(point, std::move(result));
   }
   tuning::PointResult evaluate(const tuning::Point& point) const {
-    const std::string text = tuning::point_text(point);
-    for (const auto& [known, result] : recorded_.points)
-      if (known == text) return result;
+    if (const auto known = results_.find(tuning::point_text(point)); known != results_.end()) return known->second;
     tuning::PointResult missing;
     missing.status = Status::skipped;
     missing.reason = "the sweep that is replayed has no such point";
@@ -152,7 +151,7 @@ class Replay {
   }
 
  private:
-  tuning::RecordedSweep recorded_;
+  std::map<std::string, tuning::PointResult> results_;
 };
 
 int print_outcome(const SweepCommand& o, const tuning::SweepOutcome& outcome,
@@ -197,10 +196,8 @@ int sweep_command(const SweepCommand& o) {
     sweep.measure = [&](const tuning::Point& point) { return evaluator->measure(point); };
   }
   // A profile that the file does not vary is the one of the command line.
-  if (std::ranges::find(sweep.file.axes, &tuning::find_parameter("profile"), &tuning::Axis::parameter) ==
-      sweep.file.axes.end())
-    sweep.file.set_profile(
-        o.cost_model.empty() ? session.run.profile.empty() ? session.profile.name : session.run.profile : o.cost_model);
+  const std::string& own = session.run.profile.empty() ? session.profile.name : session.run.profile;
+  sweep.file.set_profile(o.cost_model.empty() ? own : o.cost_model);
   sweep.setting = setting_json(o, run);
   session = {};  // the workers have their own
   sweep.interrupted = interrupted;

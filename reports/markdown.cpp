@@ -41,6 +41,12 @@ void add_table(std::string& out, const Table& table) {
 
 }  // namespace
 
+std::string to_markdown(const Table& table) {
+  std::string out;
+  add_table(out, table);
+  return out;
+}
+
 std::string to_markdown(const Report& report) {
   std::string out = "# aneval: " + std::string(verdict_name(report.verdict)) + "\n\n";
   if (!report.headline.empty()) out += escaped(report.headline) + "\n\n";

@@ -58,5 +58,7 @@ Report make_report(const ResultSet& set, std::vector<Page> more = {});
 
 /// GitHub-flavoured Markdown: the tables, page by page.
 std::string to_markdown(const Report& report);
+/// One table with its title, of the third level.
+std::string to_markdown(const Table& table);
 
 }  // namespace aneval::reports

@@ -13,8 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-fs::path journal_of(const fs::path& path) { return fs::is_directory(path) ? path / "journal.jsonl" : path; }
-
 /// What shards of one sweep share.
 Json shared(const RecordedSweep& recorded) {
   Json identity = Json::parse(recorded.identity);

@@ -17,8 +17,12 @@ namespace {
 
 void add(Hasher& hasher, std::string_view text) { hasher.add(text.data(), text.size()); }
 
+std::string_view profile_name(const Point& point) {
+  return point.profile.empty() ? emulator::kDefaultProfile : std::string_view(point.profile);
+}
+
 std::string family_error(const Point& point, const PlannedKernel& kernel) {
-  const mil::Family* family = family_of_profile(point.profile);
+  const mil::Family* family = family_of(point);
   if (family == nullptr) return {};
   // In the dialect that the family takes, as the device would write it.
   const mil::Program program = ane::in_dialect_of(*family, kernel.program.graph);
@@ -28,17 +32,12 @@ std::string family_error(const Point& point, const PlannedKernel& kernel) {
   return {};
 }
 
-std::string contradiction(const Point& point) {
-  const ane::VariantRule* rule = ane::broken_rule(point.c.variant);
-  return rule == nullptr ? "" : std::string(rule->choices) + " contradict each other: " + std::string(rule->reason);
-}
-
 }  // namespace
 
-const mil::Family* family_of_profile(std::string_view profile) {
-  const std::string_view name = profile.substr(0, profile.find(':'));
+const mil::Family* family_of(const Point& point) {
+  const std::string_view profile = profile_name(point);
   const auto& all = mil::families();
-  const auto found = std::ranges::find(all, name.empty() ? emulator::kDefaultProfile : name, &mil::Family::name);
+  const auto found = std::ranges::find(all, profile.substr(0, profile.find(':')), &mil::Family::name);
   return found == all.end() ? nullptr : &*found;
 }
 
@@ -84,12 +83,11 @@ Planned Planner::make(const Point& point) const {
       planned.refused = "constraint of the sweep: " + constraint.text;
       return planned;
     }
-  planned.refused = contradiction(point);
-  if (!planned.refused.empty()) return planned;
-  const emulator::Profile profile =
-      emulator::find_profile(point.profile.empty() ? emulator::kDefaultProfile : point.profile);
-  if (!emulator::has_rules(profile, point.c.variant)) {
-    planned.refused = "profile " + profile.name + " has no rule for products of 8-bit numbers";
+  try {
+    ane::check_variant(point.c.variant);
+    emulator::require_rules(point.c.variant, emulator::find_profile(profile_name(point)));
+  } catch (const Error& error) {
+    planned.refused = error.reason();
     return planned;
   }
   const auto of_layer = ane::layer_plan(point.c.variant).kernels();

@@ -33,8 +33,9 @@ class Planner {
   std::map<std::string, Planned> known_;
 };
 
-/// The family whose engine a profile stands for ("h13:slice=exact" stands for h13's); null for ieee and files.
-const mil::Family* family_of_profile(std::string_view profile);
+/// The family whose engine the point's profile stands for ("h13:slice=exact" stands for h13's); null for ieee and
+/// files.
+const mil::Family* family_of(const Point& point);
 
 /// A kernel's program of that point, its constants without their numbers.
 struct PlannedKernel {

@@ -16,6 +16,12 @@ std::string kind_of(const std::string& reason) {
   return "rule " + reason.substr(rule);
 }
 
+template <class T>
+void shuffle(std::vector<T>& values, Random& random) {
+  for (std::size_t i = values.size(); i > 1; --i)
+    std::swap(values[i - 1], values[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
+}
+
 std::string counted(const std::map<std::string, std::int64_t>& refused) {
   std::vector<std::string> parts;
   for (const auto& [reason, count] : refused) parts.push_back(std::to_string(count) + " by " + reason);
@@ -50,8 +56,7 @@ Search::Search(const SweepFile& file, const Shard& shard)
   random_left_ = static_cast<std::int64_t>(kRandomShare * static_cast<double>(std::min(allowed, kEnumerable)));
   shuffled_.resize(points_.size());
   for (std::size_t i = 0; i < shuffled_.size(); ++i) shuffled_[i] = i;
-  for (std::size_t i = shuffled_.size(); i > 1; --i)
-    std::swap(shuffled_[i - 1], shuffled_[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(i)))]);
+  shuffle(shuffled_, random_);
 }
 
 void Search::enumerate(const Shard& shard) {
@@ -155,8 +160,7 @@ std::vector<Point> Search::neighbours(const Point& point) {
       if (axis.parameter->get(point) != value) all.push_back(std::move(other));
     }
   }
-  for (std::size_t i = all.size(); i > 1; --i)
-    std::swap(all[i - 1], all[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(i)))]);
+  shuffle(all, random_);
   return all;
 }
 

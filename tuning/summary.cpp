@@ -7,6 +7,8 @@
 #include <map>
 
 #include "common/names.h"
+#include "reports/format.h"
+#include "reports/report.h"
 #include "tuning/tradeoff.h"
 
 namespace aneval::tuning {
@@ -14,10 +16,7 @@ namespace {
 
 constexpr std::size_t kMostReasons = 20;
 
-std::string time_text(double ns) {
-  if (ns <= 0) return "-";
-  return ns < 1e6 ? fmt::format("{:.1f} µs", ns / 1e3) : fmt::format("{:.3f} ms", ns / 1e6);
-}
+std::string time_text(double ns) { return ns > 0 ? reports::time_text(ns) : "-"; }
 
 std::string gain_text(const Entry& e) {
   if (e.default_ns <= 0) return "-";
@@ -25,35 +24,35 @@ std::string gain_text(const Entry& e) {
   return fmt::format("{:+.1f} % [{:+.1f}, {:+.1f}], p {:.1e}", 100 * e.gain, 100 * e.gain_low, 100 * e.gain_high, e.p);
 }
 
-std::string cell(std::string text) {
-  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
-  return text;
+using Points = std::vector<const std::pair<Point, PointResult>*>;
+
+std::string front_table(const Points& of_contest, const Contest& contest) {
+  reports::Table table{.title = context_words(contest.best) + ", " + contest.best.profile};
+  table.columns = {"knobs", "time", "relative rms error", "staged"};
+  for (const auto* each : pareto_front(of_contest))
+    table.rows.push_back({knobs_text(each->first), time_text(each->second.time_ns),
+                          fmt::format("{:.3g}", each->second.error),
+                          fmt::format("{:.2f} MiB", each->second.bytes / 0x1p20)});
+  return table.rows.empty() ? "" : to_markdown(table);
 }
 
-std::string front_table(const SweepOutcome& outcome, const Contest& contest) {
-  std::vector<const std::pair<Point, PointResult>*> of_context;
-  for (const auto& each : outcome.points)
-    if (context_text(each.first) == contest.context) of_context.push_back(&each);
-  const auto front = pareto_front(of_context);
-  if (front.empty()) return {};
-  std::string text = fmt::format("\n### {}, {}\n\n| knobs | time | relative rms error | staged |\n|---|---|---|---|\n",
-                                 context_words(contest.best), contest.best.profile);
-  for (const auto* each : front)
-    text += fmt::format("| `{}` | {} | {:.3g} | {:.2f} MiB |\n", knobs_text(each->first),
-                        time_text(each->second.time_ns), each->second.error, each->second.bytes / 0x1p20);
-  return text;
+std::string fronts(const SweepOutcome& outcome) {
+  std::map<std::string, Points> contests;
+  for (const auto& each : outcome.points) contests[context_text(each.first)].push_back(&each);
+  std::string text;
+  for (const ContestOutcome& contest : outcome.contests)
+    text += front_table(contests.at(contest.contest.context), contest.contest);
+  return text.empty() ? "" : "## Time against error\nWhat no other point beats in both.\n\n" + text;
 }
 
 std::string regret_table(const SweepOutcome& outcome) {
-  const auto all = regrets(outcome.points);
-  if (all.empty()) return {};
-  std::string text =
-      "\n## Regret\nThe best knobs of one profile on another, over the best there: 1.10 takes a tenth longer.\n\n"
-      "| context | best of | on | ratio |\n|---|---|---|---|\n";
-  for (const Regret& regret : all)
-    text += fmt::format("| {} | {} | {} | {} |\n", regret.context, regret.from, regret.on,
-                        regret.ratio > 0 ? fmt::format("{:.2f}", regret.ratio) : "not usable there");
-  return text;
+  reports::Table table{.title = "Regret"};
+  table.columns = {"context", "best of", "on", "ratio"};
+  table.note = "The best knobs of one profile on another, over the best there: 1.10 takes a tenth longer.";
+  for (const Regret& regret : regrets(outcome.points))
+    table.rows.push_back({regret.context, regret.from, regret.on,
+                          regret.ratio > 0 ? fmt::format("{:.2f}", regret.ratio) : "not usable there"});
+  return table.rows.empty() ? "" : to_markdown(table);
 }
 
 std::string failure_lines(const SweepOutcome& outcome) {
@@ -100,17 +99,13 @@ std::string summary_markdown(const SweepFile& file, const SweepOutcome& outcome,
   std::string text =
       fmt::format("# Sweep {}\n{}\n{}{}\n", file.name, setting, file.note.empty() ? "" : file.note + "\n",
                   counts_line(outcome) + (outcome.exhaustive ? " (all of them)" : " (a search)"));
-  text +=
-      "\n## Best of every contest\n| verdict | profile | context | knobs | time | default | gain | error | default |\n"
-      "|---|---|---|---|---|---|---|---|---|\n";
+  reports::Table table{.title = "Best of every contest"};
+  table.columns = {"verdict", "profile", "context", "knobs", "time", "default", "gain", "error", "error of default"};
   for (const Entry& e : entries)
-    text += fmt::format("| {} | {} | {} | `{}` | {} | {} | {} | {:.3g} | {:.3g} |\n", verdict_name(e.verdict),
-                        e.profile, cell(context_words(e.point())), e.knobs, time_text(e.time_ns),
-                        time_text(e.default_ns), gain_text(e), e.error, e.default_error);
-  std::string fronts;
-  for (const ContestOutcome& contest : outcome.contests) fronts += front_table(outcome, contest.contest);
-  if (!fronts.empty()) text += "\n## Time against error\nWhat no other point beats in both.\n" + fronts;
-  return text + regret_table(outcome) + failure_lines(outcome);
+    table.rows.push_back({std::string(verdict_name(e.verdict)), e.profile, context_words(e.point()), e.knobs,
+                          time_text(e.time_ns), time_text(e.default_ns), gain_text(e), fmt::format("{:.3g}", e.error),
+                          fmt::format("{:.3g}", e.default_error)});
+  return text + '\n' + to_markdown(table) + fronts(outcome) + regret_table(outcome) + failure_lines(outcome);
 }
 
 }  // namespace aneval::tuning

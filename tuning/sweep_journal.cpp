@@ -64,6 +64,8 @@ RecordedSweep read_lines(const std::vector<std::string>& lines, const std::strin
 
 }  // namespace
 
+fs::path journal_of(const fs::path& path) { return fs::is_directory(path) ? path / "journal.jsonl" : path; }
+
 RecordedSweep read_journal(const fs::path& file) {
   std::vector<std::string> lines = split(read_text_file(file), '\n');
   if (!lines.empty()) lines.pop_back();  // what follows the last line feed: nothing, or a line that was cut

@@ -21,6 +21,9 @@ struct RecordedSweep {
   std::map<std::string, std::vector<double>> processes;
 };
 
+/// Of a sweep's folder; the journal itself stays what it is.
+std::filesystem::path journal_of(const std::filesystem::path& path);
+
 /// Errors (exit 2): cannot be read, is no sweep's journal. A last line that a crash cut is left out.
 RecordedSweep read_journal(const std::filesystem::path& file);
 
