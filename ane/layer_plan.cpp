@@ -178,7 +178,7 @@ void mark_on_surface(LayerPlan& plan) {
   for (const auto* steps : {&plan.forward, &plan.backward})
     for (const PlanStep& step : *steps)
       for (const auto& [slot, tensor] : step.inputs)
-        if (std::ranges::find(step.sources, slot, &SurfaceSource::slot) == step.sources.end()) needed.insert(tensor);
+        if (step.source(slot) == nullptr) needed.insert(tensor);
   for (auto* steps : {&plan.forward, &plan.backward})
     for (PlanStep& step : *steps)
       if (step.is_kernel())
@@ -202,6 +202,11 @@ std::vector<SurfaceSource> surface_sources(const std::vector<PlanStep>& steps, s
     for (const auto& [block, tensor] : step.outputs) made[tensor] = {step.kernel, block};
   }
   return {};
+}
+
+const SurfaceSource* PlanStep::source(std::string_view slot) const {
+  const auto found = std::ranges::find(sources, slot, &SurfaceSource::slot);
+  return found == sources.end() ? nullptr : &*found;
 }
 
 std::string PlanStep::name() const { return is_kernel() ? kernel : std::string(cpu_op_name(cpu)); }

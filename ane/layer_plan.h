@@ -55,6 +55,8 @@ struct PlanStep {
   /// Tensors of `outputs` that nothing but `sources` reads: nobody needs them in fp32.
   std::set<std::string, std::less<>> on_surface;
 
+  /// Where the slot's numbers lie already; null when they are written.
+  const SurfaceSource* source(std::string_view slot) const;
   bool is_kernel() const { return !kernel.empty(); }
   /// The kernel or the operation.
   std::string name() const;

@@ -1,8 +1,7 @@
 #include "ane/layer_runner.h"
 
-#include <algorithm>
-
 #include "ane/staging.h"
+#include "ane/weight_constants.h"
 #include "common/error.h"
 #include "common/stopwatch.h"
 
@@ -25,12 +24,6 @@ class Lap {
   const StepObserver& observer_;
   Stopwatch watch_;
 };
-
-/// Whether the kernel's program depends on activations.
-bool quantizes_activations(const CompiledKernel& kernel) {
-  return kernel.config.variant.weights == Weights::w8a8 &&
-         std::ranges::any_of(kernel.layout.compiled(), [](const Slot& slot) { return slot.eight_bits; });
-}
 
 bool holds_weights(const KernelRegistry& registry, const std::string& kernel, const KernelConfig& config) {
   return !registry.find(kernel).layout(config).compiled().empty();
@@ -133,7 +126,7 @@ void Layer::stage(const NamedTensors& weights, const StageObserver& observer) {
   if (observer && !targets.empty()) observer("restage", watch.ns());
   for (auto& [name, bound] : bound_) {
     const CompiledKernel& kernel = programs_.kernel(name);
-    bound.to_calibrate = quantizes_activations(kernel);
+    bound.to_calibrate = quantizes_activations(programs_.variant_, kernel.layout);
     if (bound.to_calibrate) {
       bound.request.reset();
       bound.own.reset();
@@ -177,12 +170,8 @@ void Layer::run_kernel(const PlanStep& step, NamedTensors& tensors, const StepOb
   const Bound& bound = bound_.at(step.kernel);
   if (bound.to_calibrate) calibrate(step, tensors, observer);
   Lap lap(step, observer);
-  const auto source_of = [&](const std::string& slot) {
-    return std::ranges::find(step.sources, slot, &SurfaceSource::slot);
-  };
   for (const auto& [slot, tensor] : step.inputs)
-    if (source_of(slot) == step.sources.end())
-      write_slot(kernel.layout, slot, operand(tensors, tensor).data, *bound.input);
+    if (step.source(slot) == nullptr) write_slot(kernel.layout, slot, operand(tensors, tensor).data, *bound.input);
   lap.done("write_acts");
   if (!step.sources.empty() && step.input_surface_of.empty()) {
     for (const SurfaceSource& source : step.sources)

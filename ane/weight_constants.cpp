@@ -64,6 +64,17 @@ double best_scale(std::span<const float> numbers) {
 
 }  // namespace
 
+bool quantizes_activations(const Variant& variant, const PackedLayout& layout) {
+  return variant.weights == Weights::w8a8 &&
+         std::ranges::any_of(layout.compiled(), [](const Slot& slot) { return slot.eight_bits; });
+}
+
+std::int64_t constant_bytes(const Slot& slot) {
+  const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
+  if (!slot.eight_bits) return 2 * channels * width;
+  return channels * width + 2 * (slot.outputs == Slot::Outputs::columns ? width : channels);
+}
+
 EightBitWeight eight_bit_weight(const Slot& slot, std::span<const float> numbers) {
   const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
   const bool columns = slot.outputs == Slot::Outputs::columns;

@@ -25,6 +25,12 @@ constexpr bool are_constants(Weights weights) { return weights != Weights::dynam
 /// need a scale each.
 constexpr bool have_8_bits(Weights weights) { return weights == Weights::int8 || weights == Weights::w8a8; }
 
+/// Whether a kernel's program depends on activations: it quantizes them, with scales that were chosen for some.
+bool quantizes_activations(const Variant& variant, const PackedLayout& layout);
+
+/// What the numbers of a weight that is compiled in take in the program's weight file: fp16, or 8 bits and fp16 scales.
+std::int64_t constant_bytes(const Slot& slot);
+
 /// A weight slot in 8 bits, row-major as it lies there, padding 0; scales are fp16 numbers, one per index of `axis` of
 /// [1, channels, 1, width].
 struct EightBitWeight {

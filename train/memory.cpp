@@ -2,12 +2,13 @@
 
 #include "ane/kernels/kernel.h"
 #include "ane/layer_plan.h"
+#include "ane/weight_constants.h"
 #include "validate/weights.h"
 
 namespace aneval::train {
 namespace {
 
-constexpr std::int64_t kFloat = 4, kHalf = 2;
+constexpr std::int64_t kFloat = 4;
 
 /// Surfaces of one layer, with the weight files of its programs, and of all layers together.
 struct SurfaceBytes {
@@ -23,11 +24,7 @@ SurfaceBytes surface_bytes(const ModelShape& shape, const ane::Variant& variant)
     bool weights = false;
     for (const ane::Slot& slot : layout.slots()) weights = weights || slot.kind == ane::SlotKind::weight;
     if (plan.step(name).input_surface_of.empty()) (weights ? bytes.layer : bytes.shared) += layout.input_bytes();
-    for (const ane::Slot& slot : layout.compiled()) {
-      const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
-      const std::int64_t scales = slot.outputs == ane::Slot::Outputs::columns ? width : channels;
-      bytes.layer += slot.eight_bits ? channels * width + kHalf * scales : kHalf * channels * width;
-    }
+    for (const ane::Slot& slot : layout.compiled()) bytes.layer += ane::constant_bytes(slot);
     bytes.shared += layout.output_bytes();
   }
   return bytes;

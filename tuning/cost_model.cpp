@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ane/mil/program.h"
+#include "ane/weight_constants.h"
 #include "common/csv.h"
 #include "common/error.h"
 #include "common/names.h"
@@ -34,7 +35,7 @@ Load load_of(const PlannedKernel& kernel) {
   load.input_bytes = static_cast<double>(kernel.layout.input_bytes());
   load.output_bytes = static_cast<double>(kernel.layout.output_bytes());
   for (const ane::Slot& slot : kernel.layout.compiled())
-    load.constant_bytes += 2.0 * static_cast<double>(slot.channels.padded_size() * slot.width.padded_size());
+    load.constant_bytes += static_cast<double>(ane::constant_bytes(slot));
   return load;
 }
 

@@ -46,9 +46,7 @@ Value Parts::compiled_weight(const Slot& slot) {
 }
 
 Value Parts::multiplicand(const Value& x, std::string_view activation) {
-  const bool integers = config_.variant.weights == Weights::w8a8 &&
-                        std::ranges::any_of(layout_.compiled(), [](const Slot& s) { return s.eight_bits; });
-  if (!integers || config_.shapes_only) return x;
+  if (config_.shapes_only || !quantizes_activations(config_.variant, layout_)) return x;
   const std::string name(activation);
   const NamedTensors* known = config_.activations;
   if (known == nullptr || !known->contains(activation))
