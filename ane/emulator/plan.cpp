@@ -5,8 +5,7 @@
 
 #include "ane/emulator/operand.h"
 #include "ane/emulator/plan_eight_bits.h"
-#include "ane/half.h"
-#include "ane/mil/ops.h"
+#include "ane/emulator/planner.h"
 #include "common/error.h"
 
 namespace aneval::emulator {
@@ -35,410 +34,247 @@ const std::unordered_map<std::string_view, Function>& reduce_functions() {
   return table;
 }
 
-/// Walks the program once, in order, giving every value an operand.
-class Planner {
- public:
-  Planner(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain)
-      : program_(program), function_(program.main()), weights_(weights), slice_gain_(slice_gain) {}
-
-  Plan run() {
-    plan_.file = program_.file;
-    for (const mil::Parameter& parameter : function_.parameters) {
-      scope_.add(parameter);
-      require_float(parameter.type, parameter.location, "input '" + parameter.name + "'");
-      const Operand operand = new_buffer(parameter.type, parameter.location);
-      values_[parameter.name] = operand;
-      plan_.inputs.push_back({parameter.name, operand});
-    }
-    for (const mil::Operation& operation : function_.operations) {
-      plan_operation(operation);
-      scope_.add(operation);
-    }
-    for (const std::string& result : function_.results) {
-      const Operand& value = values_.at(result);
-      require_float({value.dtype, {}}, function_.results_location, "output '" + result + "'");
-      plan_.outputs.push_back({result, value.contiguous() ? value : moved(StepKind::copy, value, result, {})});
-    }
-    drop_unread(plan_);
-    return std::move(plan_);
-  }
-
- private:
-  [[noreturn]] void fail(const mil::Location& location, const std::string& reason, const std::string& remedy) const {
-    throw input_error(program_.file + ":" + std::to_string(location.line) + ":" + std::to_string(location.column),
-                      reason, remedy);
-  }
-
-  void require_float(const mil::TensorType& type, const mil::Location& location, const std::string& what) const {
-    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32)
-      fail(location, what + " of type " + std::string(mil::dtype_name(type.dtype)),
-           "the emulator takes and gives fp16 and fp32 tensors: quantize and dequantize inside the program");
-  }
-
-  Operand new_buffer(const mil::TensorType& type, const mil::Location& location) {
-    if (static_cast<int>(type.shape.size()) > kMaxRank)
-      fail(location, "a tensor of rank " + std::to_string(type.shape.size()),
-           "the emulator runs ranks up to " + std::to_string(kMaxRank));
-    if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32 && type.dtype != mil::DType::int8 &&
-        type.dtype != mil::DType::uint8)
-      fail(location, "a computed tensor of type " + std::string(mil::dtype_name(type.dtype)),
-           "the emulator computes fp16 and fp32 tensors, and quantizes them to 8 bits");
-    Operand operand;
-    operand.buffer = static_cast<int>(plan_.buffers.size());
-    operand.shape = extents_of(type.shape);
-    operand.strides = contiguous_strides(operand.shape);
-    operand.dtype = type.dtype;
-    plan_.buffers.push_back(type.elements());
-    return operand;
-  }
-
-  /// The operand of an argument; constants become buffers when they are first used as data.
-  Operand value(const mil::Operation& operation, std::string_view key, std::size_t index = 0) {
-    const std::string& id = operation.find(key)->values.at(index);
-    if (const auto known = values_.find(id); known != values_.end()) return known->second;
-    const mil::Literal& literal = *scope_.find(id)->literal;
-    const Operand operand = new_buffer(literal.type, operation.location);
-    values_[id] = operand;
-    const bool from_file = std::holds_alternative<mil::BlobFile>(literal.value);
-    plan_.constants.push_back({id, operand, constant_values(literal, weights_), from_file});
-    return operand;
-  }
-
-  /// A contiguous tensor with the source's elements, by a step of that kind.
-  Operand moved(StepKind kind, const Operand& source, const std::string& result, const mil::Location& location) {
-    Operand target;
-    target.buffer = static_cast<int>(plan_.buffers.size());
-    target.shape = source.shape;
-    target.strides = contiguous_strides(source.shape);
-    target.dtype = source.dtype;
-    plan_.buffers.push_back(source.shape.product());
-    Step step;
-    step.kind = kind;
-    step.inputs = {source};
-    step.output = target;
-    step.result = result;
-    step.location = location;
-    plan_.steps.push_back(std::move(step));
-    return target;
-  }
-
-  void emit(const mil::Operation& operation, StepKind kind, Function function, std::vector<Operand> inputs,
-            Operand output, int reduced = 0, const ConvParameters& conv = {}) {
-    Step step;
-    step.kind = kind;
-    step.function = function;
-    step.inputs = std::move(inputs);
-    step.output = std::move(output);
-    step.reduced = reduced;
-    step.conv = conv;
-    step.result = operation.result;
-    step.location = operation.location;
-    if (kind == StepKind::binary) relate(step);
-    plan_.steps.push_back(std::move(step));
-  }
-
-  /// Finds out whether one operand of a binary step is a function of the other.
-  void relate(Step& step) const {
-    if (same(step.inputs[0], step.inputs[1])) step.related = Function::cast;
-    for (std::size_t argument = 0; argument < 2; ++argument)
-      for (const Step& made : plan_.steps)
-        if (made.kind == StepKind::unary && same(made.output, step.inputs[1 - argument]) &&
-            same(made.inputs[0], step.inputs[argument])) {
-          step.related = made.function;
-          step.argument = argument;
-        }
-  }
-  static bool same(const Operand& a, const Operand& b) {
-    const auto equal = [](const Extents& x, const Extents& y) {
-      return x.rank == y.rank && std::equal(x.at.begin(), x.at.begin() + x.rank, y.at.begin());
-    };
-    return a.buffer == b.buffer && a.offset == b.offset && equal(a.shape, b.shape) && equal(a.strides, b.strides);
-  }
-
-  void plan_operation(const mil::Operation& operation) {
-    const std::string_view op = operation.op;
-    if (op == "const") return;
-    const mil::Arguments arguments = mil::resolve_arguments(scope_, operation);
-    if (op == "constexpr_affine_dequantize") {
-      plan_eight_bit_constant(operation, arguments);
-    } else if (op == "quantize" || op == "dequantize") {
-      plan_quantization(operation, arguments);
-    } else if (const auto unary = unary_functions().find(op); unary != unary_functions().end()) {
-      const Operand out = new_buffer(operation.type, operation.location);
-      emit(operation, StepKind::unary, unary->second, {value(operation, "x")}, out);
-      values_[operation.result] = out;
-    } else if (const auto binary = binary_functions().find(op); binary != binary_functions().end()) {
-      const Operand out = new_buffer(operation.type, operation.location);
-      emit(operation, StepKind::binary, binary->second,
-           {broadcast_to(value(operation, "x"), out.shape), broadcast_to(value(operation, "y"), out.shape)}, out);
-      values_[operation.result] = out;
-    } else if (const auto reduce = reduce_functions().find(op); reduce != reduce_functions().end()) {
-      plan_reduce(operation, arguments, reduce->second);
-    } else if (op == "softmax") {
-      plan_softmax(operation, arguments);
-    } else if (op == "matmul") {
-      plan_matmul(operation, arguments);
-    } else if (op == "conv") {
-      plan_conv(operation, arguments);
-    } else if (op == "concat") {
-      plan_concat(operation, arguments);
-    } else if (!plan_view(operation, arguments)) {
-      fail(operation.location, "the emulator has no rule for operation '" + operation.op + "'",
-           "write it with operations that `aneval mil check` accepts and the emulator runs");
-    }
-  }
-
-  bool plan_view(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const std::string_view op = operation.op;
-    const Extents shape = extents_of(operation.type.shape);
-    if (op == "reshape" || op == "expand_dims" || op == "squeeze") {
-      Operand source = value(operation, "x");
-      Extents strides;
-      if (!reshaped_strides(source, shape, strides)) {
-        source = moved(StepKind::copy, source, operation.result, operation.location);
-        strides = contiguous_strides(shape);
-      }
-      source.shape = shape;
-      source.strides = strides;
-      values_[operation.result] = source;
-      return true;
-    }
-    if (op == "transpose") {
-      const Operand x = value(operation, "x");
-      std::vector<std::int64_t> perm = arguments.ints("perm");
-      for (std::int64_t& axis : perm) axis = normal_axis(axis, x.shape.rank);
-      values_[operation.result] = permuted(x, perm);
-      return true;
-    }
-    if (op == "slice_by_size" || op == "slice_by_index") {
-      Operand source = value(operation, "x");
-      const std::vector<std::int64_t> begin = arguments.ints("begin");
-      const std::vector<std::int64_t> stride =
-          arguments.has("stride") ? arguments.ints("stride") : std::vector<std::int64_t>(begin.size(), 1);
-      if (arguments.has("begin_mask") || arguments.has("squeeze_mask"))
-        fail(operation.location, "the emulator has no rule for masks of slice_by_index", "state begin and end in full");
-      std::int64_t first = 0;  // on the last axis
-      for (int axis = 0; axis < source.shape.rank; ++axis) {
-        const auto i = static_cast<std::size_t>(axis);
-        first = begin[i] < 0 ? begin[i] + source.shape[axis] : begin[i];
-        source.offset += first * source.strides[axis];
-        source.strides[axis] *= stride[i];
-      }
-      source.shape = shape;
-      if (first != 0) {
-        plan_.slices.push_back({operation.result, source});
-        if (slice_gain_) source = moved(StepKind::slice, source, operation.result, operation.location);
-      }
-      values_[operation.result] = source;
-      return true;
-    }
-    return false;
-  }
-
-  void plan_reduce(const mil::Operation& operation, const mil::Arguments& arguments, Function function) {
-    const Operand x = value(operation, "x");
-    std::vector<std::int64_t> axes;
-    if (arguments.has("axes"))
-      for (const std::int64_t axis : arguments.ints("axes")) axes.push_back(normal_axis(axis, x.shape.rank));
-    else
-      for (std::int64_t axis = 0; axis < x.shape.rank; ++axis) axes.push_back(axis);
-    std::sort(axes.begin(), axes.end());
-    const Operand out = new_buffer(operation.type, operation.location);
-    const Operand turned = permuted(x, axes_last(axes, x.shape.rank));
-    Operand flat = out;  // the output without the axes that keep_dims leaves behind
-    flat.shape.rank = turned.shape.rank - static_cast<int>(axes.size());
-    for (int i = 0; i < flat.shape.rank; ++i) flat.shape[i] = turned.shape[i];
-    flat.strides = contiguous_strides(flat.shape);
-    emit(operation, StepKind::reduce, function, {turned}, flat, static_cast<int>(axes.size()));
-    values_[operation.result] = out;
-  }
-
-  void plan_softmax(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const Operand x = value(operation, "x");
-    const Operand out = new_buffer(operation.type, operation.location);
-    const std::int64_t axis = normal_axis(arguments.integer("axis", -1), x.shape.rank);
-    const auto perm = axes_last({axis}, x.shape.rank);
-    emit(operation, StepKind::softmax, Function::none, {permuted(x, perm)}, permuted(out, perm));
-    values_[operation.result] = out;
-  }
-
-  void plan_matmul(const mil::Operation& operation, const mil::Arguments& arguments) {
-    Operand x = value(operation, "x"), y = value(operation, "y");
-    if (x.shape.rank == 1)
-      x = as_matrix(x, true);
-    else if (arguments.boolean("transpose_x", false))
-      x = swapped(x);
-    if (y.shape.rank == 1)
-      y = as_matrix(y, false);
-    else if (arguments.boolean("transpose_y", false))
-      y = swapped(y);
-
-    const Operand out = new_buffer(operation.type, operation.location);
-    const std::int64_t m = x.shape[x.shape.rank - 2], k = x.shape[x.shape.rank - 1], n = y.shape[y.shape.rank - 1];
-    const int rank = std::max({x.shape.rank, y.shape.rank, 3});
-    Extents batch;  // leading axes of the result
-    for (int axis = 0; axis + 2 < rank; ++axis) {
-      const auto size_at = [&](const Operand& operand) {
-        const int at = axis - (rank - operand.shape.rank);
-        return at < 0 ? std::int64_t{1} : operand.shape[at];
-      };
-      batch.push(std::max(size_at(x), size_at(y)));
-    }
-    const auto with_matrix = [&](std::int64_t rows, std::int64_t cols) {
-      Extents shape = batch;
-      shape.push(rows);
-      shape.push(cols);
-      return shape;
-    };
-    const Extents x_shape = with_matrix(m, k), y_shape = with_matrix(k, n), out_shape = with_matrix(m, n);
-    Operand result = out;
-    result.shape = out_shape;
-    result.strides = contiguous_strides(out_shape);
-    // broadcast_to zeroes the strides of axes of size 1: harmless for the matrix axes too, they have one element.
-    std::vector<Operand> inputs = {broadcast_to(x, x_shape), broadcast_to(y, y_shape)};
-    auto integers = integer_product(inputs, {rank - 2, rank - 1}, dequantized_);
-    emit(operation, StepKind::matmul, Function::none, std::move(inputs), result);
-    plan_.steps.back().integers = std::move(integers);
-    values_[operation.result] = out;
-  }
-
-  /// A convolution's weight with the taps of each filter one step apart: a view of it where there is one (slices of a
-  /// packed input, transposed or not, are), else a copy.
-  Operand filters(Operand weight, const mil::Operation& operation) {
-    const std::int64_t taps = weight.shape[1] * weight.shape[2] * weight.shape[3];
-    const Extents rows = extents_of({weight.shape[0], taps});
-    Extents strides;
-    if (!reshaped_strides(weight, rows, strides)) {
-      weight = moved(StepKind::copy, weight, operation.result, operation.location);
-      strides = contiguous_strides(rows);
-    }
-    const std::int64_t step = strides[1], row = weight.shape[3] * step;
-    weight.strides = extents_of({strides[0], weight.shape[2] * row, row, step});
-    return weight;
-  }
-
-  void plan_conv(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const Operand x = value(operation, "x");
-    if (x.shape.rank != 4)
-      fail(operation.location, "conv of a tensor of rank " + std::to_string(x.shape.rank),
-           "the emulator runs conv on [N, C, H, W]");
-    const Operand weight = filters(value(operation, "weight"), operation);
-    ConvParameters conv;
-    const auto read_pair = [&](std::string_view key, std::int64_t* target) {
-      if (!arguments.has(key)) return;
-      const auto values = arguments.ints(key);
-      target[0] = values.at(0);
-      target[1] = values.at(1);
-    };
-    read_pair("strides", conv.stride);
-    read_pair("dilations", conv.dilation);
-    conv.groups = arguments.integer("groups", 1);
-    const std::string pad_type = arguments.has("pad_type") ? arguments.string("pad_type") : "valid";
-    const Operand out = new_buffer(operation.type, operation.location);
-    for (int i = 0; i < 2; ++i) {
-      if (pad_type == "custom" && arguments.has("pad")) {
-        conv.pad_before[i] = arguments.ints("pad").at(static_cast<std::size_t>(2 * i));
-      } else if (pad_type != "valid" && pad_type != "custom") {
-        // same, same_lower: the total that the output's size needs, the odd one behind (before for same_lower).
-        const std::int64_t span = (weight.shape[2 + i] - 1) * conv.dilation[i] + 1;
-        const std::int64_t total =
-            std::max<std::int64_t>(0, (out.shape[2 + i] - 1) * conv.stride[i] + span - x.shape[2 + i]);
-        conv.pad_before[i] = pad_type == "same_lower" ? (total + 1) / 2 : total / 2;
-      }
-    }
-    std::vector<Operand> inputs = {x, weight};
-    // A conv is weight·patches: the weight's scales are those of rows. Groups and biases of 8-bit products are unknown.
-    std::optional<IntegerProduct> integers;
-    if (arguments.has("bias"))
-      inputs.push_back(value(operation, "bias"));
-    else if (conv.groups == 1)
-      integers = integer_product(inputs, {1, 0}, dequantized_);
-    if (integers) std::swap(integers->row_scale, integers->column_scale);
-    if (integers && integers->column_scale.size() != 1) {  // one scale for each channel of x: they vary along the sum
-      inputs = {x, weight};
-      integers.reset();
-    }
-    emit(operation, StepKind::conv, Function::none, std::move(inputs), out, 0, conv);
-    plan_.steps.back().integers = std::move(integers);
-    values_[operation.result] = out;
-  }
-
-  Units units(const mil::Operation& operation, const mil::Arguments& arguments) const {
-    try {
-      return units_of(arguments, operation.type.shape, weights_);
-    } catch (const mil::InferenceError& error) {
-      fail(operation.location, operation.op + " '" + operation.result + "': " + error.what(),
-           "write its scale and zero point as constants");
-    }
-  }
-
-  void plan_quantization(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const Operand input = value(operation, "input");
-    const Operand out = new_buffer(operation.type, operation.location);
-    const bool back = operation.op == "dequantize";
-    emit(operation, StepKind::unary, back ? Function::dequantize : Function::quantize, {input}, out);
-    plan_.steps.back().units = units(operation, arguments);
-    values_[operation.result] = out;
-    // Products look through it where the integers lie as what they are worth does.
-    if (back && input.contiguous() && input.offset == 0 && has_no_zero_point(plan_.steps.back().units))
-      dequantized_[out.buffer] = {input.buffer, plan_.steps.back().units};
-  }
-
-  /// An 8-bit constant as fp16 numbers (nearest, ties to even, as whoever compiles it may compute them) and, for
-  /// products of integers, as it is; drop_unread() leaves what is needed.
-  void plan_eight_bit_constant(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const mil::Literal& data = *arguments.one("quantized_data").literal;
-    const Units of = units(operation, arguments);
-    const bool from_file = std::holds_alternative<mil::BlobFile>(data.value);
-    std::vector<double> integers = constant_values(data, weights_), numbers(integers.size());
-    for (std::size_t i = 0; i < integers.size(); ++i) {
-      const auto at = static_cast<std::int64_t>(i);
-      numbers[i] = (integers[i] - of.zero_of(at)) * of.scale_of(at);
-      if (operation.type.dtype == mil::DType::fp16)
-        numbers[i] = static_cast<double>(ane::to_float(ane::to_half(numbers[i])));
-    }
-    const Operand out = new_buffer(operation.type, operation.location);
-    values_[operation.result] = out;
-    plan_.constants.push_back({operation.result, out, std::move(numbers), from_file, of, false});
-    if (!has_no_zero_point(of)) return;
-    const Operand raw = new_buffer({mil::DType::int8, operation.type.shape}, operation.location);
-    dequantized_[out.buffer] = {raw.buffer, of};
-    plan_.constants.push_back({operation.result, raw, std::move(integers), from_file, of, true});
-  }
-
-  void plan_concat(const mil::Operation& operation, const mil::Arguments& arguments) {
-    const std::size_t count = operation.find("values")->values.size();
-    const Operand out = new_buffer(operation.type, operation.location);
-    const int axis = static_cast<int>(normal_axis(arguments.integer("axis"), out.shape.rank));
-    const bool interleave = arguments.boolean("interleave", false);
-    std::int64_t at = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Operand part = value(operation, "values", i);
-      Operand target = out;
-      target.shape = part.shape;
-      if (interleave) {  // out[n·i + part] along the axis
-        target.offset += static_cast<std::int64_t>(i) * out.strides[axis];
-        target.strides[axis] *= static_cast<std::int64_t>(count);
-      } else {
-        target.offset += at * out.strides[axis];
-        at += part.shape[axis];
-      }
-      emit(operation, StepKind::copy, Function::none, {part}, target);
-    }
-    values_[operation.result] = out;
-  }
-
-  const mil::Program& program_;
-  const mil::Function& function_;
-  const ane::WeightFiles& weights_;
-  const bool slice_gain_;
-  Plan plan_;
-  mil::Scope scope_;
-  std::unordered_map<std::string, Operand> values_;
-  std::unordered_map<int, Dequantized> dequantized_;  // by buffer
-};
+bool same(const Operand& a, const Operand& b) {
+  const auto equal = [](const Extents& x, const Extents& y) {
+    return x.rank == y.rank && std::equal(x.at.begin(), x.at.begin() + x.rank, y.at.begin());
+  };
+  return a.buffer == b.buffer && a.offset == b.offset && equal(a.shape, b.shape) && equal(a.strides, b.strides);
+}
 
 }  // namespace
+
+Plan Planner::run() {
+  plan_.file = program_.file;
+  for (const mil::Parameter& parameter : function_.parameters) {
+    scope_.add(parameter);
+    require_float(parameter.type, parameter.location, "input '" + parameter.name + "'");
+    const Operand operand = new_buffer(parameter.type, parameter.location);
+    values_[parameter.name] = operand;
+    plan_.inputs.push_back({parameter.name, operand});
+  }
+  for (const mil::Operation& operation : function_.operations) {
+    plan_operation(operation);
+    scope_.add(operation);
+  }
+  for (const std::string& result : function_.results) {
+    const Operand& value = values_.at(result);
+    require_float({value.dtype, {}}, function_.results_location, "output '" + result + "'");
+    plan_.outputs.push_back({result, value.contiguous() ? value : moved(StepKind::copy, value, result, {})});
+  }
+  drop_unread(plan_);
+  return std::move(plan_);
+}
+
+void Planner::fail(const mil::Location& location, const std::string& reason, const std::string& remedy) const {
+  throw input_error(program_.file + ":" + std::to_string(location.line) + ":" + std::to_string(location.column), reason,
+                    remedy);
+}
+
+void Planner::require_float(const mil::TensorType& type, const mil::Location& location, const std::string& what) const {
+  if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32)
+    fail(location, what + " of type " + std::string(mil::dtype_name(type.dtype)),
+         "the emulator takes and gives fp16 and fp32 tensors: quantize and dequantize inside the program");
+}
+
+Operand Planner::new_buffer(const mil::TensorType& type, const mil::Location& location) {
+  if (static_cast<int>(type.shape.size()) > kMaxRank)
+    fail(location, "a tensor of rank " + std::to_string(type.shape.size()),
+         "the emulator runs ranks up to " + std::to_string(kMaxRank));
+  if (type.dtype != mil::DType::fp16 && type.dtype != mil::DType::fp32 && type.dtype != mil::DType::int8 &&
+      type.dtype != mil::DType::uint8)
+    fail(location, "a computed tensor of type " + std::string(mil::dtype_name(type.dtype)),
+         "the emulator computes fp16 and fp32 tensors, and quantizes them to 8 bits");
+  Operand operand;
+  operand.buffer = static_cast<int>(plan_.buffers.size());
+  operand.shape = extents_of(type.shape);
+  operand.strides = contiguous_strides(operand.shape);
+  operand.dtype = type.dtype;
+  plan_.buffers.push_back(type.elements());
+  return operand;
+}
+
+Operand Planner::value(const mil::Operation& operation, std::string_view key, std::size_t index) {
+  const std::string& id = operation.find(key)->values.at(index);
+  if (const auto known = values_.find(id); known != values_.end()) return known->second;
+  const mil::Literal& literal = *scope_.find(id)->literal;
+  const Operand operand = new_buffer(literal.type, operation.location);
+  values_[id] = operand;
+  const bool from_file = std::holds_alternative<mil::BlobFile>(literal.value);
+  plan_.constants.push_back({id, operand, constant_values(literal, weights_), from_file});
+  return operand;
+}
+
+Operand Planner::moved(StepKind kind, const Operand& source, const std::string& result, const mil::Location& location) {
+  Operand target;
+  target.buffer = static_cast<int>(plan_.buffers.size());
+  target.shape = source.shape;
+  target.strides = contiguous_strides(source.shape);
+  target.dtype = source.dtype;
+  plan_.buffers.push_back(source.shape.product());
+  Step step;
+  step.kind = kind;
+  step.inputs = {source};
+  step.output = target;
+  step.result = result;
+  step.location = location;
+  plan_.steps.push_back(std::move(step));
+  return target;
+}
+
+void Planner::emit(const mil::Operation& operation, StepKind kind, Function function, std::vector<Operand> inputs,
+                   Operand output, int reduced, const ConvParameters& conv) {
+  Step step;
+  step.kind = kind;
+  step.function = function;
+  step.inputs = std::move(inputs);
+  step.output = std::move(output);
+  step.reduced = reduced;
+  step.conv = conv;
+  step.result = operation.result;
+  step.location = operation.location;
+  if (kind == StepKind::binary) relate(step);
+  plan_.steps.push_back(std::move(step));
+}
+
+void Planner::relate(Step& step) const {
+  if (same(step.inputs[0], step.inputs[1])) step.related = Function::cast;
+  for (std::size_t argument = 0; argument < 2; ++argument)
+    for (const Step& made : plan_.steps)
+      if (made.kind == StepKind::unary && same(made.output, step.inputs[1 - argument]) &&
+          same(made.inputs[0], step.inputs[argument])) {
+        step.related = made.function;
+        step.argument = argument;
+      }
+}
+
+void Planner::plan_operation(const mil::Operation& operation) {
+  const std::string_view op = operation.op;
+  if (op == "const") return;
+  const mil::Arguments arguments = mil::resolve_arguments(scope_, operation);
+  if (op == "constexpr_affine_dequantize") {
+    plan_eight_bit_constant(operation, arguments);
+  } else if (op == "quantize" || op == "dequantize") {
+    plan_quantization(operation, arguments);
+  } else if (const auto unary = unary_functions().find(op); unary != unary_functions().end()) {
+    const Operand out = new_buffer(operation.type, operation.location);
+    emit(operation, StepKind::unary, unary->second, {value(operation, "x")}, out);
+    values_[operation.result] = out;
+  } else if (const auto binary = binary_functions().find(op); binary != binary_functions().end()) {
+    const Operand out = new_buffer(operation.type, operation.location);
+    emit(operation, StepKind::binary, binary->second,
+         {broadcast_to(value(operation, "x"), out.shape), broadcast_to(value(operation, "y"), out.shape)}, out);
+    values_[operation.result] = out;
+  } else if (const auto reduce = reduce_functions().find(op); reduce != reduce_functions().end()) {
+    plan_reduce(operation, arguments, reduce->second);
+  } else if (op == "softmax") {
+    plan_softmax(operation, arguments);
+  } else if (op == "matmul") {
+    plan_matmul(operation, arguments);
+  } else if (op == "conv") {
+    plan_conv(operation, arguments);
+  } else if (op == "concat") {
+    plan_concat(operation, arguments);
+  } else if (!plan_view(operation, arguments)) {
+    fail(operation.location, "the emulator has no rule for operation '" + operation.op + "'",
+         "write it with operations that `aneval mil check` accepts and the emulator runs");
+  }
+}
+
+bool Planner::plan_view(const mil::Operation& operation, const mil::Arguments& arguments) {
+  const std::string_view op = operation.op;
+  const Extents shape = extents_of(operation.type.shape);
+  if (op == "reshape" || op == "expand_dims" || op == "squeeze") {
+    Operand source = value(operation, "x");
+    Extents strides;
+    if (!reshaped_strides(source, shape, strides)) {
+      source = moved(StepKind::copy, source, operation.result, operation.location);
+      strides = contiguous_strides(shape);
+    }
+    source.shape = shape;
+    source.strides = strides;
+    values_[operation.result] = source;
+    return true;
+  }
+  if (op == "transpose") {
+    const Operand x = value(operation, "x");
+    std::vector<std::int64_t> perm = arguments.ints("perm");
+    for (std::int64_t& axis : perm) axis = normal_axis(axis, x.shape.rank);
+    values_[operation.result] = permuted(x, perm);
+    return true;
+  }
+  if (op == "slice_by_size" || op == "slice_by_index") {
+    Operand source = value(operation, "x");
+    const std::vector<std::int64_t> begin = arguments.ints("begin");
+    const std::vector<std::int64_t> stride =
+        arguments.has("stride") ? arguments.ints("stride") : std::vector<std::int64_t>(begin.size(), 1);
+    if (arguments.has("begin_mask") || arguments.has("squeeze_mask"))
+      fail(operation.location, "the emulator has no rule for masks of slice_by_index", "state begin and end in full");
+    std::int64_t first = 0;  // on the last axis
+    for (int axis = 0; axis < source.shape.rank; ++axis) {
+      const auto i = static_cast<std::size_t>(axis);
+      first = begin[i] < 0 ? begin[i] + source.shape[axis] : begin[i];
+      source.offset += first * source.strides[axis];
+      source.strides[axis] *= stride[i];
+    }
+    source.shape = shape;
+    if (first != 0) {
+      plan_.slices.push_back({operation.result, source});
+      if (slice_gain_) source = moved(StepKind::slice, source, operation.result, operation.location);
+    }
+    values_[operation.result] = source;
+    return true;
+  }
+  return false;
+}
+
+void Planner::plan_reduce(const mil::Operation& operation, const mil::Arguments& arguments, Function function) {
+  const Operand x = value(operation, "x");
+  std::vector<std::int64_t> axes;
+  if (arguments.has("axes"))
+    for (const std::int64_t axis : arguments.ints("axes")) axes.push_back(normal_axis(axis, x.shape.rank));
+  else
+    for (std::int64_t axis = 0; axis < x.shape.rank; ++axis) axes.push_back(axis);
+  std::sort(axes.begin(), axes.end());
+  const Operand out = new_buffer(operation.type, operation.location);
+  const Operand turned = permuted(x, axes_last(axes, x.shape.rank));
+  Operand flat = out;  // the output without the axes that keep_dims leaves behind
+  flat.shape.rank = turned.shape.rank - static_cast<int>(axes.size());
+  for (int i = 0; i < flat.shape.rank; ++i) flat.shape[i] = turned.shape[i];
+  flat.strides = contiguous_strides(flat.shape);
+  emit(operation, StepKind::reduce, function, {turned}, flat, static_cast<int>(axes.size()));
+  values_[operation.result] = out;
+}
+
+void Planner::plan_softmax(const mil::Operation& operation, const mil::Arguments& arguments) {
+  const Operand x = value(operation, "x");
+  const Operand out = new_buffer(operation.type, operation.location);
+  const std::int64_t axis = normal_axis(arguments.integer("axis", -1), x.shape.rank);
+  const auto perm = axes_last({axis}, x.shape.rank);
+  emit(operation, StepKind::softmax, Function::none, {permuted(x, perm)}, permuted(out, perm));
+  values_[operation.result] = out;
+}
+
+void Planner::plan_concat(const mil::Operation& operation, const mil::Arguments& arguments) {
+  const std::size_t count = operation.find("values")->values.size();
+  const Operand out = new_buffer(operation.type, operation.location);
+  const int axis = static_cast<int>(normal_axis(arguments.integer("axis"), out.shape.rank));
+  const bool interleave = arguments.boolean("interleave", false);
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Operand part = value(operation, "values", i);
+    Operand target = out;
+    target.shape = part.shape;
+    if (interleave) {  // out[n·i + part] along the axis
+      target.offset += static_cast<std::int64_t>(i) * out.strides[axis];
+      target.strides[axis] *= static_cast<std::int64_t>(count);
+    } else {
+      target.offset += at * out.strides[axis];
+      at += part.shape[axis];
+    }
+    emit(operation, StepKind::copy, Function::none, {part}, target);
+  }
+  values_[operation.result] = out;
+}
 
 Plan make_plan(const mil::Program& program, const ane::WeightFiles& weights, bool slice_gain) {
   return Planner(program, weights, slice_gain).run();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "ane/emulator/planner.h"
 #include "ane/half.h"
 #include "common/error.h"
 
@@ -104,6 +105,47 @@ void drop_unread(Plan& plan) {
                 [&](const Step& step) { return step.function == Function::dequantize && unread(step.output); });
   std::erase_if(plan.constants,
                 [&](const PlanConstant& constant) { return constant.units && unread(constant.operand); });
+}
+
+Units Planner::units(const mil::Operation& operation, const mil::Arguments& arguments) const {
+  try {
+    return units_of(arguments, operation.type.shape, weights_);
+  } catch (const mil::InferenceError& error) {
+    fail(operation.location, operation.op + " '" + operation.result + "': " + error.what(),
+         "write its scale and zero point as constants");
+  }
+}
+
+void Planner::plan_quantization(const mil::Operation& operation, const mil::Arguments& arguments) {
+  const Operand input = value(operation, "input");
+  const Operand out = new_buffer(operation.type, operation.location);
+  const bool back = operation.op == "dequantize";
+  emit(operation, StepKind::unary, back ? Function::dequantize : Function::quantize, {input}, out);
+  plan_.steps.back().units = units(operation, arguments);
+  values_[operation.result] = out;
+  // Products look through it where the integers lie as what they are worth does.
+  if (back && input.contiguous() && input.offset == 0 && has_no_zero_point(plan_.steps.back().units))
+    dequantized_[out.buffer] = {input.buffer, plan_.steps.back().units};
+}
+
+void Planner::plan_eight_bit_constant(const mil::Operation& operation, const mil::Arguments& arguments) {
+  const mil::Literal& data = *arguments.one("quantized_data").literal;
+  const Units of = units(operation, arguments);
+  const bool from_file = std::holds_alternative<mil::BlobFile>(data.value);
+  std::vector<double> integers = constant_values(data, weights_), numbers(integers.size());
+  for (std::size_t i = 0; i < integers.size(); ++i) {
+    const auto at = static_cast<std::int64_t>(i);
+    numbers[i] = (integers[i] - of.zero_of(at)) * of.scale_of(at);
+    if (operation.type.dtype == mil::DType::fp16)
+      numbers[i] = static_cast<double>(ane::to_float(ane::to_half(numbers[i])));
+  }
+  const Operand out = new_buffer(operation.type, operation.location);
+  values_[operation.result] = out;
+  plan_.constants.push_back({operation.result, out, std::move(numbers), from_file, of, false});
+  if (!has_no_zero_point(of)) return;
+  const Operand raw = new_buffer({mil::DType::int8, operation.type.shape}, operation.location);
+  dequantized_[out.buffer] = {raw.buffer, of};
+  plan_.constants.push_back({operation.result, raw, std::move(integers), from_file, of, true});
 }
 
 }  // namespace aneval::emulator
