@@ -37,7 +37,11 @@ Term make_term(const Shadow& x) {
   const Interval held = held_by_device(x);
   const double most = std::max(std::abs(held.low), std::abs(held.high));
   const double least = held.low <= 0 && held.high >= 0 ? 0 : std::min(std::abs(held.low), std::abs(held.high));
-  const double centre = std::clamp(x.centre(), held.low, held.high), deviation = kFar * x.sigma();
+  const double deviation = kFar * x.sigma();
+  // Of intervals around the exact value, half may be impossible: without a spread there is but one number.
+  const bool known = held.low == held.high || deviation == 0;
+  const double expected = known ? nearest_half(emulator::Rounding::nearest_even, x.centre()) : x.centre();
+  const double centre = std::clamp(expected, held.low, held.high);
   Term term;
   term.magnitude = upwards(std::abs(x.value));
   term.bound = upwards(x.bound);
@@ -45,6 +49,7 @@ Term make_term(const Shadow& x) {
   term.low = exponent_power(least);
   term.high = exponent_power(most);
   term.grain = grain_of(held);
+  term.likely = known ? grain_of({centre, centre}) : kNoGrain;
   term.centre = static_cast<float>(centre);
   term.power = exponent_power(std::abs(centre));
   // Nothing is known of a deviation that is no number; then the bound decides.
@@ -71,10 +76,10 @@ struct PairSpread {
 inline PairSpread pair_spread(const Term& a, const Term& b) {
   const float product = a.centre * b.centre, magnitude = product < 0 ? -product : product,
               square = product * product / 2;
-  const float certain = a.grain > kNoGrain ? b.grain : kNoGrain;  // above kNoGrain when both operands are
+  const float certain = a.likely > kNoGrain ? b.likely : kNoGrain;  // above kNoGrain when both operands are
   const float drawn = certain > kNoGrain ? kLarge : kSmall;
   const float rounding = (product * kOffTies + kRoundToUnit) - kRoundToUnit - product;
-  const float rounds = a.grain * b.grain >= kUnit ? 0.0F : 1.0F;
+  const float rounds = a.likely * b.likely >= kUnit ? 0.0F : 1.0F;
   const float bias = magnitude < drawn ? rounding : 0.0F;
   const float two = magnitude < drawn ? 2 * kRoundingVariance : kRoundingVariance;
   const float variance = certain > kNoGrain ? kRoundingVariance : two;

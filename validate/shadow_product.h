@@ -24,6 +24,7 @@ struct Term {
   float reach = 0;      // magnitude + bound
   float low = 0, high = 0;
   float grain = 0;   // the largest power of two that what the device holds is a multiple of; see kNoGrain
+  float likely = 0;  // the same of what it is expected to hold, if that is one number
   float centre = 0;  // where the device's value is expected, with its sign
   float power = 0, least = 0, most = 0;
 };
@@ -54,11 +55,11 @@ inline constexpr std::int64_t kTile = 64, kDepth = 8;
 
 /// kTile operands at one k, member by member.
 struct TermRow {
-  std::array<float, kTile> magnitude, bound, reach, low, high, grain, centre, power, least, most;
+  std::array<float, kTile> magnitude, bound, reach, low, high, grain, likely, centre, power, least, most;
 
   Term at(std::size_t column) const {
-    return {magnitude[column], bound[column],  reach[column], low[column],   high[column],
-            grain[column],     centre[column], power[column], least[column], most[column]};
+    return {magnitude[column], bound[column],  reach[column], low[column],   high[column], grain[column],
+            likely[column],    centre[column], power[column], least[column], most[column]};
   }
   void set(std::size_t column, const Term& term) {
     magnitude[column] = term.magnitude;
@@ -67,6 +68,7 @@ struct TermRow {
     low[column] = term.low;
     high[column] = term.high;
     grain[column] = term.grain;
+    likely[column] = term.likely;
     centre[column] = term.centre;
     power[column] = term.power;
     least[column] = term.least;

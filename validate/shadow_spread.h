@@ -2,9 +2,9 @@
 //
 //   B_c = Σ (m_a·m_b − a·b)      V_c = Σ (V_a·(m_b² + V_b) + m_a²·V_b)      T_c = Σ T_a·m_b
 //
-// T_c where all elements along k name the same row (probabilities times values), or the same two rows, whose errors add
-// up each for itself; where each has a row of its own (the transposed product) their rows' errors are independent, and
-// T_a² joins V_a.
+// T_c for every row that is named more than once along k: a softmax's row in probabilities times values, one row per
+// head where all heads' channels are contracted. Rows that are named once (the transposed product, whose k are queries)
+// have independent errors, and T_a² joins V_a.
 //
 // Tokens that come again bring the same errors again. Where whole rows of y along k are equal, the errors of what they
 // are multiplied with may be one error: (Σ√V)² in place of ΣV over such k, and likewise for y's errors where columns of
@@ -25,6 +25,8 @@ struct AccumulatorSpread {
   bool in_groups = false;  // its own errors depend on neighbouring products, and may come again with them
 };
 
+struct SpreadOperand;
+
 class ProductSpread {
  public:
   using In = ShadowArithmetic::In;
@@ -38,10 +40,8 @@ class ProductSpread {
   /// Adds to bias, variance and shared error of element [row, column] of a batch.
   void add_to(std::int64_t batch, std::int64_t row, std::int64_t column, Shadow& to) const;
 
-  struct Operand;  // taken apart
-
  private:
-  void add_repeated(const Operand& a, const Operand& b, bool of_x, double rounding, ThreadPool* pool);
+  void add_repeated(const SpreadOperand& a, const SpreadOperand& b, bool of_x, double rounding, ThreadPool* pool);
 
   std::int64_t rows_, columns_;
   /// T_c of one operand's rows.
