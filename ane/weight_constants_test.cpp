@@ -51,6 +51,17 @@ TEST(EightBitWeight, IsWithinHalfAStepAndExactInFp16) {
   }
 }
 
+TEST(ConstantBytes, AreThoseOfNumbersAndScales) {
+  for (const auto outputs : {Slot::Outputs::columns, Slot::Outputs::rows}) {
+    Slot slot = slot_of(37, 53, outputs);
+    EXPECT_EQ(constant_bytes(slot), 37 * 53 * 2);
+    slot.eight_bits = true;
+    const EightBitWeight weight = eight_bit_weight(slot, std::vector<float>(37 * 53, 1.0F));
+    EXPECT_EQ(static_cast<std::size_t>(constant_bytes(slot)),
+              weight.values.size() + weight.scales.size() * sizeof(half_t));
+  }
+}
+
 TEST(EightBitWeight, EveryOutputHasTheScaleOfItsOwnNumbers) {
   const Slot slot = slot_of(64, 3);
   std::vector<float> numbers(64 * 3);

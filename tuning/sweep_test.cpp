@@ -12,7 +12,6 @@
 #include "common/files.h"
 #include "tuning/merge.h"
 #include "tuning/table.h"
-#include "tuning/tradeoff.h"
 
 namespace aneval::tuning {
 namespace {
@@ -121,6 +120,15 @@ TEST_F(SweepTest, PointsThatCannotRunAreNotTried) {
   SweepFile on_engine = parse_sweep(
       R"({"parameters": {"kernel": "woFwd", "model": "Qwen3-0.6B", "seq": [70], "profile": ["h13"]}})", "s");
   EXPECT_THAT(error_of(options(on_engine)), AllOf(HasSubstr("none of its 1 points can run"), HasSubstr("rule [")));
+}
+
+TEST_F(SweepTest, PointsThatAProfileHasNoRuleForAreNotTried) {
+  const SweepOutcome outcome =
+      run_sweep(options(sweep_of(R"("kernel": "woFwd", "weights": ["dynamic", "w8a8"], "profile": "h13")")));
+  ASSERT_EQ(outcome.refused.size(), 1u);
+  EXPECT_THAT(outcome.refused.begin()->second, HasSubstr("h13"));
+  EXPECT_EQ(tried_.size(), 1u);
+  EXPECT_THAT(tried_, ::testing::Each(::testing::Not(HasSubstr("w8a8"))));
 }
 
 TEST_F(SweepTest, ConstraintsThatLeaveNothingAreAnError) {
@@ -337,38 +345,6 @@ TEST_F(SweepTest, AProductTooLargeToEnumerateNeedsABudget) {
   const SweepOutcome outcome = run_sweep(options(sweep_of(parameters, R"("budget": {"points": 40})")));
   EXPECT_EQ(outcome.points.size(), 40u);
   EXPECT_EQ(std::set<std::string>(tried_.begin(), tried_.end()).size(), tried_.size());
-}
-
-TEST(Tradeoff, FrontHasWhatNothingBeatsInBoth) {
-  const auto point = [](double time, double error, Status status = Status::ok) {
-    PointResult result;
-    result.time_ns = time, result.error = error, result.status = status;
-    return std::pair{Point{}, result};
-  };
-  const std::vector<std::pair<Point, PointResult>> all = {
-      point(3, 1), point(1, 5), point(2, 5), point(2, 4), point(0.5, 0, Status::wrong_result), point(4, 1)};
-  std::vector<const std::pair<Point, PointResult>*> pointers;
-  for (const auto& each : all) pointers.push_back(&each);
-  EXPECT_THAT(pareto_front(pointers), ::testing::ElementsAre(&all[1], &all[3], &all[0]));
-}
-
-TEST(Tradeoff, RegretIsWhatTheOthersBestCostsHere) {
-  std::vector<std::pair<Point, PointResult>> points;
-  for (const char* profile : {"h13", "h16"})
-    for (const bool matmul : {false, true}) {
-      Point point = sweep_of(R"("kernel": "sdpaBwd2")").point(0);
-      point.profile = profile;
-      point.c.variant.row_sum = matmul ? ane::RowSum::matmul : ane::RowSum::reduce;
-      PointResult result;
-      result.time_ns = std::string(profile) == "h13" ? (matmul ? 100 : 120) : (matmul ? 150 : 100);
-      points.emplace_back(point, result);
-    }
-  const auto all = regrets(points);
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_EQ(all[0].from, "h13");
-  EXPECT_EQ(all[0].on, "h16");
-  EXPECT_DOUBLE_EQ(all[0].ratio, 1.5);
-  EXPECT_DOUBLE_EQ(all[1].ratio, 1.2);
 }
 
 }  // namespace
