@@ -75,13 +75,15 @@ std::int64_t constant_bytes(const Slot& slot) {
   return channels * width + 2 * (slot.outputs == Slot::Outputs::columns ? width : channels);
 }
 
+std::int64_t eight_bit_axis(const Slot& slot) { return slot.outputs == Slot::Outputs::columns ? 3 : 1; }
+
 EightBitWeight eight_bit_weight(const Slot& slot, std::span<const float> numbers) {
   const std::int64_t channels = slot.channels.padded_size(), width = slot.width.padded_size();
   const bool columns = slot.outputs == Slot::Outputs::columns;
   const std::int64_t lines = columns ? width : channels, depth = columns ? channels : width;
   const std::int64_t line_step = columns ? 1 : width, depth_step = columns ? width : 1;
   EightBitWeight weight{std::vector<std::int8_t>(numbers.size()), std::vector<float>(static_cast<std::size_t>(lines)),
-                        columns ? 3 : 1};
+                        eight_bit_axis(slot)};
   for (const float number : numbers)
     if (!(std::abs(number) <= kHalfMax))
       throw input_error("constant '" + slot.name + "'", std::to_string(number) + " does not fit into fp16",

@@ -31,8 +31,11 @@ bool quantizes_activations(const Variant& variant, const PackedLayout& layout);
 /// What the numbers of a weight that is compiled in take in the program's weight file: fp16, or 8 bits and fp16 scales.
 std::int64_t constant_bytes(const Slot& slot);
 
-/// A weight slot in 8 bits, row-major as it lies there, padding 0; scales are fp16 numbers, one per index of `axis` of
-/// [1, channels, 1, width].
+/// The axis of [1, channels, 1, width] along which a weight slot in 8 bits has its scales: its output channels.
+std::int64_t eight_bit_axis(const Slot& slot);
+
+/// A weight slot in 8 bits, row-major as it lies there, padding 0; scales are fp16 numbers, one per index of
+/// eight_bit_axis().
 struct EightBitWeight {
   std::vector<std::int8_t> values;
   std::vector<float> scales;

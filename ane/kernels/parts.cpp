@@ -38,7 +38,9 @@ std::vector<half_t> Parts::compiled_bits(const Slot& slot) const { return staged
 
 Value Parts::compiled_weight(const Slot& slot) {
   const Shape shape = {1, slot.channels.padded_size(), 1, slot.width.padded_size()};
-  if (config_.shapes_only) return builder_.absent_weights(slot.name, shape);
+  if (config_.shapes_only)
+    return slot.eight_bits ? builder_.absent_eight_bit_weights(slot.name, shape, eight_bit_axis(slot))
+                           : builder_.absent_weights(slot.name, shape);
   if (!slot.eight_bits) return builder_.weight_bits(slot.name, shape, compiled_bits(slot));
   const std::vector<float> numbers = staged_numbers(slot, tensors_of(slot));
   const EightBitWeight weight = eight_bit_weight(slot, numbers);
@@ -46,13 +48,18 @@ Value Parts::compiled_weight(const Slot& slot) {
 }
 
 Value Parts::multiplicand(const Value& x, std::string_view activation) {
-  if (config_.shapes_only || !quantizes_activations(config_.variant, layout_)) return x;
+  if (!quantizes_activations(config_.variant, layout_)) return x;
   const std::string name(activation);
+  if (config_.shapes_only) return in_eight_bits(x, 0x1p-7, name);  // any scale: it changes no shape
   const NamedTensors* known = config_.activations;
   if (known == nullptr || !known->contains(activation))
     throw input_error("variant weights=w8a8", "chooses the scale of '" + name + "' by its numbers, and there are none",
                       "choose weights=int8 here; validate, bench, train and whole layers of run know activations");
   const auto scale = static_cast<double>(activation_scale(known->find(activation)->second.data));
+  return in_eight_bits(x, scale, name);
+}
+
+Value Parts::in_eight_bits(const Value& x, double scale, const std::string& name) {
   return builder_.dequantize(builder_.quantize(x, scale, name + "_q"), scale, name + "_dq");
 }
 

@@ -111,6 +111,7 @@ class Parts {
   const KernelConfig& config_;
   const PackedLayout& layout_;
   mil::Value compiled_weight(const Slot& slot);
+  mil::Value in_eight_bits(const mil::Value& x, double scale, const std::string& name);
   const NamedTensors& tensors_of(const Slot& slot) const;
   std::vector<half_t> compiled_bits(const Slot& slot) const;
   mil::Value compiled_filters(const Slot& slot, SummedAxis summed);

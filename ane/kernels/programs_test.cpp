@@ -175,5 +175,33 @@ TEST(Program, FoldedScaleLeavesNoMultiplicationOfScores) {
   }
 }
 
+// What plans ask of a program without numbers, its operations, their types and the order of its weights, is the
+// program's.
+TEST(Program, WithoutNumbersHasTheSameOperations) {
+  const KernelRegistry registry = KernelRegistry::builtin();
+  const ModelShape shape = small_shape(RopePairing::interleaved);
+  for (const Variant& variant : single_variants()) {
+    for (const KernelSpec& spec : registry.of_variant(variant)) {
+      const NamedTensors weights = some_weights(spec, shape);
+      KernelConfig config = config_of(spec, shape, variant, &weights);
+      const PackedLayout layout = spec.layout(config);
+      const NamedTensors activations = some_activations(layout);
+      config.activations = &activations;
+      const mil::BuiltProgram full = spec.program(config, layout);
+      config.shapes_only = true;
+      const mil::BuiltProgram shapes = spec.program(config, layout);
+      const auto& a = full.graph.main().operations;
+      const auto& b = shapes.graph.main().operations;
+      ASSERT_EQ(a.size(), b.size()) << variant_text(variant) << ' ' << spec.name;
+      for (std::size_t i = 0; i < a.size(); ++i) {
+        EXPECT_EQ(a[i].op, b[i].op) << variant_text(variant) << ' ' << spec.name << ' ' << a[i].result;
+        EXPECT_EQ(a[i].result, b[i].result);
+        EXPECT_EQ(a[i].type, b[i].type) << variant_text(variant) << ' ' << spec.name << ' ' << a[i].result;
+      }
+      EXPECT_TRUE(shapes.weights.empty());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace aneval::ane

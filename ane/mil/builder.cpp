@@ -63,6 +63,9 @@ Scope scope_of(const Function& function, const Operation& operation) {
 
 }  // namespace
 
+/// Where the first blob of a weight file lies.
+constexpr std::uint64_t kFirstBlob = 64;
+
 std::string weight_path(const std::string& identifier) { return "@model_path/weights/" + identifier + ".bin"; }
 
 Builder::Builder() = default;
@@ -211,26 +214,37 @@ Value Builder::eight_bit_weights(std::string_view name, Shape shape, std::int64_
   std::vector<ane::half_t> bits;
   bits.reserve(scales.size());
   for (const float scale : scales) bits.push_back(rounded(static_cast<double>(scale), name));
-  Operation operation;
-  operation.op = "constexpr_affine_dequantize";
-  operation.result = unique(name);
-  const std::string path = weight_path(operation.result);
   ane::BlobWriter writer;
   const std::uint64_t data = writer.add(ane::BlobType::int8, std::as_bytes(numbers)), scale = writer.add(bits);
-  const TensorType scale_type{DType::fp16, {static_cast<std::int64_t>(scales.size())}};
-  operation.attributes = {{"axis", {{DType::int32, {}}, std::vector<double>{static_cast<double>(axis)}}, {}},
-                          {"quantized_data", {{DType::int8, std::move(shape)}, BlobFile{path, data}}, {}},
-                          {"scale", {scale_type, BlobFile{path, scale}}, {}},
-                          {"zero_point", {{DType::int8, {}}, std::vector<double>{0}}, {}}};
-  const Value result = append(std::move(operation));
-  weights_.emplace(path, writer.finish());
+  const Value result = affine_dequantize(name, std::move(shape), axis, scales.size(), data, scale);
+  weights_.emplace(weight_path(result.id), writer.finish());
   exact_.emplace(result.id, std::vector<double>(exact.begin(), exact.end()));
   return result;
 }
 
+Value Builder::affine_dequantize(std::string_view name, Shape shape, std::int64_t axis, std::size_t scales,
+                                 std::uint64_t data_offset, std::uint64_t scale_offset) {
+  Operation operation;
+  operation.op = "constexpr_affine_dequantize";
+  operation.result = unique(name);
+  const std::string path = weight_path(operation.result);
+  const TensorType scale_type{DType::fp16, {static_cast<std::int64_t>(scales)}};
+  operation.attributes = {{"axis", {{DType::int32, {}}, std::vector<double>{static_cast<double>(axis)}}, {}},
+                          {"quantized_data", {{DType::int8, std::move(shape)}, BlobFile{path, data_offset}}, {}},
+                          {"scale", {scale_type, BlobFile{path, scale_offset}}, {}},
+                          {"zero_point", {{DType::int8, {}}, std::vector<double>{0}}, {}}};
+  return append(std::move(operation));
+}
+
+Value Builder::absent_eight_bit_weights(std::string_view name, Shape shape, std::int64_t axis) {
+  require_shape(shape, name);
+  const auto scales = static_cast<std::size_t>(shape[static_cast<std::size_t>(axis)]);
+  return affine_dequantize(name, std::move(shape), axis, scales, kFirstBlob, kFirstBlob);
+}
+
 Value Builder::absent_weights(std::string_view name, Shape shape) {
   require_shape(shape, name);
-  return file_constant(name, {DType::fp16, std::move(shape)}, 64);  // where the first blob of a file lies
+  return file_constant(name, {DType::fp16, std::move(shape)}, kFirstBlob);
 }
 
 Value Builder::file_constant(std::string_view name, TensorType type, std::uint64_t offset) {

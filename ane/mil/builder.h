@@ -61,6 +61,8 @@ class Builder {
   /// by constexpr_affine_dequantize, zero point 0. `exact`: what was quantized.
   Value eight_bit_weights(std::string_view name, Shape shape, std::int64_t axis, std::span<const std::int8_t> numbers,
                           std::span<const float> scales, std::span<const float> exact);
+  /// The same without numbers and scales.
+  Value absent_eight_bit_weights(std::string_view name, Shape shape, std::int64_t axis);
 
   // Operations; `name` is the SSA identifier of the result (made unique when taken).
   Value slice(const Value& x, const Shape& begin, const Shape& size, std::string_view name);
@@ -88,6 +90,9 @@ class Builder {
   std::string unique(std::string_view name);
   Value append(Operation operation);
   Value file_constant(std::string_view name, TensorType type, std::uint64_t offset);
+  /// constexpr_affine_dequantize of so many scales; numbers and scales lie at those offsets of its weight file.
+  Value affine_dequantize(std::string_view name, Shape shape, std::int64_t axis, std::size_t scales,
+                          std::uint64_t data_offset, std::uint64_t scale_offset);
   Value file_constant(std::string_view name, TensorType type, std::span<const ane::half_t> bits,
                       std::vector<double> exact);
   Value constant(Literal literal, std::string_view name, std::string_view sharing_key);
