@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/fresh_process.h"
+#include "cli/standard_streams.h"
 #include "common/error.h"
 #include "reference/blas.h"
 
@@ -42,8 +43,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    aneval::cli::prepare_standard_streams();
     aneval::reference::keep_blas_on_one_thread();
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    aneval::cli::flush_standard_output();
+    return code;
   } catch (const aneval::Error& error) {
     aneval::cli::progress("");
     std::fprintf(stderr, "aneval: %s\n", error.what());

@@ -29,7 +29,7 @@ int emit(const EmitOptions& o) {
     const auto folder = std::filesystem::absolute(o.out).parent_path();
     for (const auto& [path, bytes] : kernel.program.weights) {
       const auto file = folder / path.substr(std::string_view("@model_path/").size());
-      std::filesystem::create_directories(file.parent_path());
+      make_folder(file.parent_path());
       write_file(file, bytes);
     }
   }

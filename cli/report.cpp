@@ -67,9 +67,7 @@ fs::path output_folder(const ReportOptions& o, const std::vector<const Format*>&
       throw input_error("arguments", "there is no folder to write to", "give --out DIR");
     folder = o.results.front();
   }
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (!fs::is_directory(folder)) throw input_error(folder.string(), "cannot be made a folder", "choose another --out");
+  make_folder(folder);
   for (const Format* format : chosen) check_writable(folder / format->file);
   return folder;
 }

@@ -239,8 +239,7 @@ int merge_command(const MergeCommand& o) {
         return found == merged.processes.end() ? nullptr : &found->second;
       },
       merged.blocks);
-  std::error_code error;
-  fs::create_directories(o.out, error);
+  make_folder(o.out);
   const auto entries = tuning::entries_of(outcome, run, run.backend == tuning::kPredicted);
   tuning::SweepFile file;
   file.name = "merged";

@@ -107,9 +107,7 @@ int train_command(const TrainOptions& o) {
   check_arguments(o);
   TrainRunOptions runs = o.runs;
   runs.folder = o.out;
-  std::error_code error;
-  fs::create_directories(runs.folder, error);
-  if (!fs::is_directory(runs.folder)) throw input_error(o.out, "cannot be made a folder", "choose another --out");
+  make_folder(runs.folder);
   runs.checkpoint = o.checkpoint.empty() ? runs.folder / "checkpoint.safetensors" : fs::path(o.checkpoint);
   check_result_file(runs.folder / "results.csv");
   check_writable(runs.checkpoint);

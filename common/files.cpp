@@ -138,6 +138,15 @@ void write_file(const fs::path& file, std::span<const std::byte> content) {
 
 void write_file(const fs::path& file, std::string_view content) { write_file(file, std::as_bytes(std::span(content))); }
 
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  // "a/." has been made although nothing is left to make at its end.
+  if (fs::is_directory(folder)) return;
+  throw input_error(folder.string(), "cannot be made a folder" + (error ? ": " + error.message() : std::string()),
+                    "choose another one");
+}
+
 void check_writable(const fs::path& file) {
   if (file == "-") return;
   const auto wrong = [&](std::string reason, std::string remedy) {

@@ -22,6 +22,9 @@ std::string read_text_file(const std::filesystem::path& file, std::uintmax_t lim
 void write_file(const std::filesystem::path& file, std::span<const std::byte> content);
 void write_file(const std::filesystem::path& file, std::string_view content);
 
+/// With the folders that it lies in. Errors (exit code 2): it cannot be made.
+void make_folder(const std::filesystem::path& folder);
+
 /// Checks before any work, by creating and removing a temporary file, that `file` can be created: an input_error (exit
 /// code 2) naming the folder otherwise.
 void check_writable(const std::filesystem::path& file);

@@ -14,10 +14,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 fs::path journal_file(const fs::path& out, bool resume) {
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error)
-    throw input_error("--out " + out.string(), "cannot be created: " + error.message(), "choose another folder");
+  make_folder(out);
   const fs::path file = out / "journal.jsonl";
   if (fs::exists(file) && !resume)
     throw input_error(file.string(), "there is a sweep already", "go on with it by --resume, or choose another --out");

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "common/error.h"
+#include "common/files.h"
 #include "common/result_file.h"
 
 namespace aneval::gate {
@@ -12,10 +13,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 fs::path journal_file(const fs::path& out, bool resume) {
-  std::error_code error;
-  fs::create_directories(out / "processes", error);
-  if (error)
-    throw input_error("--out " + out.string(), "cannot be created: " + error.message(), "choose another folder");
+  make_folder(out / "processes");
   const fs::path file = out / "journal.jsonl";
   if (fs::exists(file) && !resume)
     throw input_error(file.string(), "there is a comparison already",

@@ -13,6 +13,7 @@
 
 #include "common/csv.h"
 #include "common/error.h"
+#include "common/files.h"
 #include "common/journal.h"
 #include "common/names.h"
 #include "common/result_file.h"
@@ -277,10 +278,7 @@ std::vector<Appended> append_runs(const fs::path& folder, const std::vector<fs::
   std::stable_sort(blocks.begin(), blocks.end(),
                    [](const Block& a, const Block& b) { return a.run.time_utc < b.run.time_utc; });
 
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (!fs::is_directory(folder, error))
-    throw input_error(folder.string(), "cannot be made a folder", "choose another one");
+  make_folder(folder);
   std::map<std::string, std::unique_ptr<Target>> targets;
   for (const Block& block : blocks)
     if (auto& target = targets[block.file]; !target) target = std::make_unique<Target>(folder / block.file);
