@@ -116,15 +116,18 @@ void add_bench(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("bench", "times kernels, layers and what surrounds them");
   auto options = std::make_shared<BenchOptions>();
   add_device_options(*command, options->device);
-  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
+  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`")
+      ->type_name("KERNEL|layer");
   command->add_flag("--full", options->full, "both presets, and more sizes of the generic matmul and of conversions");
   command->add_option("--layers", options->layers, "layers of a training step (2, with --full as many as fit)")
       ->check(CLI::PositiveNumber);
-  command->add_option("--validated", options->validated,
-                      "result file of `aneval validate`: what it judged is not judged again");
+  command
+      ->add_option("--validated", options->validated,
+                   "result file of `aneval validate`: what it judged is not judged again")
+      ->type_name("FILE");
   command->add_option("--order-seed", options->order_seed,
                       "benchmarks in an order that this number shuffles, the same in every build that has them");
-  command->add_option("--out", options->out, "write the records to this CSV file");
+  command->add_option("--out", options->out, "write the records to this CSV file")->type_name("FILE");
   command->allow_extras();
   command->footer(kFooter);
   command->callback([command, options, &action] {

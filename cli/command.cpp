@@ -39,25 +39,30 @@ std::vector<ModelShape> DeviceOptions::shapes(bool all) const {
 /// --model --seq --variant
 void add_shape_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
-      "--model", options.model,
-      fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel));
+         "--model", options.model,
+         fmt::format("model shape: a name of `aneval list models`, or a .json file (default {})", kDefaultModel))
+      ->type_name("MODEL|FILE");
   app.add_option("--seq", options.seq, "tokens per evaluation, instead of the model's");
-  app.add_option("--variant", options.variant, "key=value;key=value (`aneval list variants`)");
+  app.add_option("--variant", options.variant, "key=value;key=value (`aneval list variants`)")->type_name("VARIANT");
 }
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   add_shape_options(app, options);
-  app.add_option("--backend", options.backend, "auto, apple, emulator or reference")->capture_default_str();
+  app.add_option("--backend", options.backend, "what runs the kernels")
+      ->type_name(join(backend_names(), "|"))
+      ->capture_default_str();
   app.add_option(
-      "--profile", options.profile,
-      fmt::format("numerics profile: the emulator's arithmetic, and what kernels are judged by (`aneval list "
-                  "profiles`; default {}, on the engine its own family's), or FILE.json of `aneval probe`",
-                  emulator::kDefaultProfile));
+         "--profile", options.profile,
+         fmt::format("numerics profile: the emulator's arithmetic, and what kernels are judged by (`aneval list "
+                     "profiles`; default {}, on the engine its own family's), or FILE.json of `aneval probe`",
+                     emulator::kDefaultProfile))
+      ->type_name("PROFILE|FILE");
   app.add_option("--seed", options.seed, "seed of random tensors")->capture_default_str();
   app.add_option("--threads", options.threads, "threads, 0 for one per processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs");
+  app.add_option("--programs", options.programs, "folder with <kernel>.mil files that replace built-in programs")
+      ->type_name("FOLDER");
   app.add_option("--compile-limit", options.compile_limit,
                  "compiles per process: refuse more; train goes on in a fresh one")
       ->check(CLI::PositiveNumber);
@@ -90,7 +95,7 @@ void require_kernel(const std::string& kernel, const ane::Variant& variant) {
 }
 
 void add_kernel_options(CLI::App& app, KernelOptions& options) {
-  app.add_option("--kernel", options.kernel, "`aneval list kernels`")->required();
+  app.add_option("--kernel", options.kernel, "`aneval list kernels`")->type_name("KERNEL")->required();
   add_shape_options(app, options.device);
   app.add_option("--ic", options.ic, "input channels of dynMatmul");
   app.add_option("--oc", options.oc, "output channels of dynMatmul");

@@ -107,6 +107,9 @@ struct BackendChoice {
 };
 BackendChoice choose_backend(const Environment& environment);
 
+/// What --backend takes.
+const std::vector<std::string>& backend_names();
+
 /// Quoted for a shell when it needs to be.
 std::string shell_quoted(const std::string& text);
 

@@ -131,29 +131,38 @@ void add_compare(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("compare", "regression gate: two builds, two results, or a history");
   auto options = std::make_shared<CompareOptions>();
   CompareOptions& o = *options;
-  command->add_option("results", o.results, "BASE NEW: two result files, or folders of results (killed runs too)");
+  command->add_option("results", o.results, "BASE NEW: two result files, or folders of results (killed runs too)")
+      ->type_name("FOLDER|FILE");
   command->add_option("--ab", o.builds, "BIN_A BIN_B: two builds of aneval, run in turns; needs --out")
       ->expected(2)
-      ->type_name("BIN_A BIN_B");
+      ->type_name("FILE FILE");
   command->add_flag("--no-timing", o.no_timing, "judge only what is deterministic");
   add_ab_options(*command, o.ab);
   command->add_flag("--no-negative-controls", o.no_negative_controls,
                     "--ab: when both are the same file, timings gate as well");
-  command->add_option("--history", o.history,
-                      "judge the last runs of the history in this folder against those before them; advisory");
-  command->add_option("--append", o.append, "--history: put the runs of these results into it first");
+  command
+      ->add_option("--history", o.history,
+                   "judge the last runs of the history in this folder against those before them; advisory")
+      ->type_name("FOLDER");
+  command->add_option("--append", o.append, "--history: put the runs of these results into it first")
+      ->type_name("FOLDER|FILE");
   command->add_option("--fresh", o.fresh, "--history: the runs that are judged")
       ->capture_default_str()
       ->check(CLI::Range(3, 20));
   command->allow_extras();
-  command->add_option("--changes", o.changes,
-                      "CSV with the header name,reason: changes that are meant; a name may end in *, for all that "
-                      "begin so");
+  command
+      ->add_option("--changes", o.changes,
+                   "CSV with the header name,reason: changes that are meant; a name may end in *, for all that "
+                   "begin so")
+      ->type_name("FILE");
   command->add_flag("--strict", o.delivery.strict, "timings that gate and are inconclusive refuse (exit code 3)");
-  command->add_option("--junit", o.delivery.junit, "write the findings as JUnit XML to this file");
-  command->add_option("--markdown", o.delivery.markdown, "write them as Markdown to this file, - for standard output");
-  command->add_option("--out", o.delivery.out,
-                      "folder for gate.csv (all findings, all columns) and gate.md, and the journal of --ab");
+  command->add_option("--junit", o.delivery.junit, "write the findings as JUnit XML to this file")->type_name("FILE");
+  command->add_option("--markdown", o.delivery.markdown, "write them as Markdown to this file, - for standard output")
+      ->type_name("FILE");
+  command
+      ->add_option("--out", o.delivery.out,
+                   "folder for gate.csv (all findings, all columns) and gate.md, and the journal of --ab")
+      ->type_name("FOLDER");
   command->footer(
       "Counts, sizes and hashes must be equal, fp16 errors hold their contract and their base. Times of two files "
       "were\n"

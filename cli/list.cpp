@@ -104,7 +104,7 @@ void add_list(CLI::App& app, Action& action) {
   }();
   auto* command = app.add_subcommand("list", "what exists: " + join(names, ", "));
   auto what = std::make_shared<std::string>();
-  command->add_option("what", *what, join(names, "|"))->required();
+  command->add_option("what", *what, "what to list")->type_name(join(names, "|"))->required();
   auto filter = std::make_shared<std::string>();
   command->add_option("--filter", *filter, "of cases, only those with these keys, e.g. 'kernel=sdpaFwd;data=sinks'");
   command->callback([what, filter, &action] {

@@ -1,6 +1,8 @@
 // aneval mil: write a kernel's program, check any MIL file (mil_check.cpp), run any supported one.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ane/emulator/emulator.h"
 #include "ane/mil/text.h"
 #include "cli/command.h"
@@ -18,8 +20,14 @@ struct EmitOptions {
   std::string out = "-", dialect = "modern";
 };
 
+/// What --dialect takes.
+const std::vector<std::string>& dialects() {
+  static const std::vector<std::string> names = {"modern", "legacy"};
+  return names;
+}
+
 int emit(const EmitOptions& o) {
-  if (o.dialect != "modern" && o.dialect != "legacy") unknown_name("dialect", o.dialect, {"modern", "legacy"});
+  if (std::ranges::find(dialects(), o.dialect) == dialects().end()) unknown_name("dialect", o.dialect, dialects());
   if (o.out != "-") check_writable(o.out);
   const ane::KernelConfig config = o.instance.config();
   const auto kernel = ane::prepare_kernel(ane::KernelRegistry::builtin().find(o.instance.kernel), config);
@@ -58,19 +66,27 @@ void add_emit(CLI::App& mil, Action& action) {
   auto* command = mil.add_subcommand("emit", "print a kernel's program");
   auto options = std::make_shared<EmitOptions>();
   add_kernel_options(*command, options->instance);
-  command->add_option("--dialect", options->dialect, "modern (program 1.3) or legacy (program 1.0, for M1 and M2)");
-  command->add_option("--out", options->out, "file; its weights go to weights/ beside it")->capture_default_str();
+  command->add_option("--dialect", options->dialect, "modern is program 1.3, legacy program 1.0, for M1 and M2")
+      ->type_name(join(dialects(), "|"));
+  command->add_option("--out", options->out, "file; its weights go to weights/ beside it")
+      ->type_name("FILE")
+      ->capture_default_str();
   command->callback([options, &action] { action = [options] { return emit(*options); }; });
 }
 
 void add_run_mil(CLI::App& mil, Action& action) {
   auto* command = mil.add_subcommand("run", "execute any supported MIL file on the emulator");
   auto options = std::make_shared<RunMilOptions>();
-  command->add_option("file", options->file, "MIL text")->required();
-  command->add_option("--inputs", options->inputs, "tensors by parameter name (safetensors)")->required();
-  command->add_option("--out", options->out, "outputs by name (safetensors, F32)")->required();
-  command->add_option("--profile", options->profile, "numerics profile")->capture_default_str();
-  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means; default: the file's folder");
+  command->add_option("file", options->file, "MIL text")->type_name("FILE")->required();
+  command->add_option("--inputs", options->inputs, "tensors by parameter name (safetensors)")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--out", options->out, "outputs by name (safetensors, F32)")->type_name("FILE")->required();
+  command->add_option("--profile", options->profile, "numerics profile")
+      ->type_name("PROFILE|FILE")
+      ->capture_default_str();
+  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means; default: the file's folder")
+      ->type_name("FOLDER");
   command->add_option("--threads", options->threads, "threads, 0 for one per processor");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }

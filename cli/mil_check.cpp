@@ -106,14 +106,19 @@ void print_checks(const mil::Family* family) {
 void add_mil_check(CLI::App& mil, Action& action) {
   auto* command = mil.add_subcommand("check", "lint any MIL file; one line per finding, exit code 1 on errors");
   auto options = std::make_shared<CheckMilOptions>();
-  command->add_option("file", options->file, "MIL text");
-  command->add_option("--family", options->family, "also what is known about an engine: h13 (M1) … h18 (M6)");
-  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means: check the blobs as well");
+  command->add_option("file", options->file, "MIL text")->type_name("FILE");
+  command->add_option("--family", options->family, "also what is known about an engine: h13 (M1) … h18 (M6)")
+      ->type_name("FAMILY");
+  command->add_option("--weights-dir", options->weights_dir, "what @model_path/ means: check the blobs as well")
+      ->type_name("FOLDER");
   command->add_flag("--list", options->list, "what is checked: every rule, with its families and where it is from");
   command->add_flag("--limits", options->limits, "the largest S of every kernel, per family, and what stops it");
-  command->add_option("--model", options->device.model,
-                      fmt::format("shape of --limits; its S does not matter (default {})", kDefaultModel));
-  command->add_option("--variant", options->device.variant, "variant of --limits (`aneval list variants`)");
+  command
+      ->add_option("--model", options->device.model,
+                   fmt::format("shape of --limits; its S does not matter (default {})", kDefaultModel))
+      ->type_name("MODEL|FILE");
+  command->add_option("--variant", options->device.variant, "variant of --limits (`aneval list variants`)")
+      ->type_name("VARIANT");
   command->callback([options, &action] { action = [options] { return check(*options); }; });
 }
 

@@ -36,10 +36,14 @@ struct ProbeOptions {
   }
 };
 
+/// What --only chooses from.
+const std::vector<std::string>& parts() {
+  static const std::vector<std::string> names = {"numerics", "capabilities", "latency"};
+  return names;
+}
+
 void check_arguments(const ProbeOptions& o) {
-  const std::vector<std::string> parts = {"numerics", "capabilities", "latency"};
-  if (!o.only.empty() && std::find(parts.begin(), parts.end(), o.only) == parts.end())
-    unknown_name("--only", o.only, parts);
+  if (!o.only.empty() && std::ranges::find(parts(), o.only) == parts().end()) unknown_name("--only", o.only, parts());
   if (!o.out.empty() && !emulator::is_profile_file(o.out) && o.out != "-")
     throw input_error("--out " + o.out, "is no name that --profile would take for a file", "let it end in .json");
   if (!o.out.empty()) check_writable(o.out);
@@ -295,9 +299,9 @@ void add_probe(CLI::App& app, Action& action) {
   for (const char* name : {"--model", "--seq", "--variant", "--programs", "--seed", "--compile-limit"})
     command->remove_option(command->get_option(name));
   command->get_option("--time-limit")->description("seconds that one experiment may take, its compile included (120)");
-  command->add_option("--out", options->out, "what was found, as FILE.json for --profile");
-  command->add_option("--rows", options->rows, "write the latencies' records to this CSV file");
-  command->add_option("--only", options->only, "numerics, capabilities or latency");
+  command->add_option("--out", options->out, "what was found, as FILE.json for --profile")->type_name("FILE");
+  command->add_option("--rows", options->rows, "write the latencies' records to this CSV file")->type_name("FILE");
+  command->add_option("--only", options->only, "this part alone")->type_name(join(parts(), "|"));
   command->add_flag("--quick", options->quick,
                     "no large trials, small latency programs only (so anyway on the emulator)");
   command->footer("Exit code 1 when a rule differs from the built-in profile of the chip's family.");

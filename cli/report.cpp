@@ -105,11 +105,16 @@ int report(const ReportOptions& o) {
 void add_report(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("report", "what runs found, as one HTML page and as Markdown");
   auto options = std::make_shared<ReportOptions>();
-  command->add_option("results", options->results, "folders of results, or result files (killed runs too)")->required();
-  command->add_option("--out", options->out, "folder for the report; without it the results' own");
-  command->add_option("--format", options->format, join(format_names(), ", ") + "; without it html and markdown");
-  command->add_option("--history", options->history,
-                      "folder of `aneval compare --history`: its page becomes a part of the report");
+  command->add_option("results", options->results, "folders of results, or result files (killed runs too)")
+      ->type_name("FOLDER|FILE")
+      ->required();
+  command->add_option("--out", options->out, "folder for the report; without it the results' own")->type_name("FOLDER");
+  command->add_option("--format", options->format, "without it html and markdown")
+      ->type_name(join(format_names(), "|"));
+  command
+      ->add_option("--history", options->history,
+                   "folder of `aneval compare --history`: its page becomes a part of the report")
+      ->type_name("FOLDER");
   command->add_option("--username", options->community.username,
                       "name in a community submission; without it nobody is named");
   command->callback([options, &action] { action = [options] { return report(*options); }; });

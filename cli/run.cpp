@@ -116,9 +116,13 @@ void add_run(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("run", "one kernel or one layer on tensors from a file");
   auto options = std::make_shared<RunOptions>();
   add_device_options(*command, options->device);
-  command->add_option("--op", options->op, "layer_forward, layer_backward, or a kernel")->required();
-  command->add_option("--tensors", options->tensors, "inputs by name (safetensors: F32, F16 or BF16)")->required();
-  command->add_option("--out", options->out, "outputs by name (safetensors, F32)")->required();
+  command->add_option("--op", options->op, "layer_forward, layer_backward, or a kernel")
+      ->type_name("KERNEL|layer_forward|layer_backward")
+      ->required();
+  command->add_option("--tensors", options->tensors, "inputs by name (safetensors: F32, F16 or BF16)")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--out", options->out, "outputs by name (safetensors, F32)")->type_name("FILE")->required();
   command->add_option("--ic", options->ic, "input channels of dynMatmul");
   command->add_option("--oc", options->oc, "output channels of dynMatmul");
   command->callback([options, &action] { action = [options] { return run_command(*options); }; });

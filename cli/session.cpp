@@ -65,13 +65,18 @@ BackendChoice choose_backend(const Environment& environment) {
   }
 }
 
+const std::vector<std::string>& backend_names() {
+  static const std::vector<std::string> names = {"auto", "apple", "emulator", "reference"};
+  return names;
+}
+
 Session open_session(const DeviceOptions& options) {
   if (options.backend == "reference")
     throw input_error("--backend reference",
                       "this command needs a device, the reference is what devices are held against",
                       "choose emulator or apple");
-  if (options.backend != "auto" && options.backend != "apple" && options.backend != "emulator")
-    unknown_name("backend", options.backend, {"auto", "apple", "emulator", "reference"});
+  if (std::ranges::find(backend_names(), options.backend) == backend_names().end())
+    unknown_name("backend", options.backend, backend_names());
   if (!options.programs.empty() && !std::filesystem::is_directory(options.programs))
     throw input_error("--programs " + options.programs, "is no folder", "give a folder with <kernel>.mil files");
 

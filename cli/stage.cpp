@@ -40,8 +40,10 @@ void add_stage(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("stage", "the staged input surface of a kernel as raw bytes");
   auto options = std::make_shared<StageOptions>();
   add_kernel_options(*command, options->instance);
-  command->add_option("--tensors", options->tensors, "weights in natural orientation and activation slots")->required();
-  command->add_option("--out", options->out, "raw fp16 surface, little endian")->required();
+  command->add_option("--tensors", options->tensors, "weights in natural orientation and activation slots")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--out", options->out, "raw fp16 surface, little endian")->type_name("FILE")->required();
   command->callback([options, &action] { action = [options] { return stage_command(*options); }; });
 }
 

@@ -257,19 +257,25 @@ int merge_command(const MergeCommand& o) {
 void add_sweep(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("sweep", "tries variants, sizes and settings; each judged, timed and journaled");
   auto options = std::make_shared<SweepCommand>();
-  command->add_option("file", options->file, "JSON description (docs/tuning.md, examples/sweeps/)");
+  command->add_option("file", options->file, "JSON description (docs/tuning.md, examples/sweeps/)")->type_name("FILE");
   add_device_options(*command, options->device);
-  command->add_option("--out", options->out, "folder of journal.jsonl, log.csv, best.csv and summary.md");
+  command->add_option("--out", options->out, "folder of journal.jsonl, log.csv, best.csv and summary.md")
+      ->type_name("FOLDER");
   command->add_flag("--resume", options->resume, "go on with the sweep in --out");
   command->add_option("--shard", options->shard, "i/n: only this part of the points");
-  command->add_option("--cost-model", options->cost_model,
-                      "predict times of a family (h13 … h18) from published figures instead of measuring");
-  command->add_option("--replay", options->replay, "take results from this sweep's journal instead of measuring");
+  command
+      ->add_option("--cost-model", options->cost_model,
+                   "predict times of a family (h13 … h18) from published figures instead of measuring")
+      ->type_name("FAMILY");
+  command->add_option("--replay", options->replay, "take results from this sweep's journal instead of measuring")
+      ->type_name("FOLDER");
   command->add_flag("--allow-stale", options->allow_stale, "with --replay: also of another build or machine");
   auto* merge = command->add_subcommand("merge", "joins the journals of shards");
   auto merging = std::make_shared<MergeCommand>();
-  merge->add_option("journals", merging->from, "folders of sweeps, or their journals")->required();
-  merge->add_option("--out", merging->out, "folder of the merged sweep")->required();
+  merge->add_option("journals", merging->from, "folders of sweeps, or their journals")
+      ->type_name("FOLDER|FILE")
+      ->required();
+  merge->add_option("--out", merging->out, "folder of the merged sweep")->type_name("FOLDER")->required();
   merge->callback([merging, &action] { action = [merging] { return merge_command(*merging); }; });
   command->callback([command, options, &action] {
     if (command->get_subcommands().empty())

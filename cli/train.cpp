@@ -156,15 +156,20 @@ void add_train(CLI::App& app, Action& action) {
   command->add_option("--loss-scale", o.settings.loss_scale, "factor of all gradients within the layers")
       ->capture_default_str();
   command->add_option("--layers", o.layers, "only so many layers of the model")->check(CLI::PositiveNumber);
-  command->add_option("--data", o.data, "text, or with --token-bits a file of token ids");
+  command->add_option("--data", o.data, "text, or with --token-bits a file of token ids")->type_name("FILE");
   command->add_option("--token-bits", o.token_bits, "width of the ids in --data: 16, or 32 for large vocabularies")
       ->check(CLI::IsMember({16, 32}));
-  command->add_option("--tokenizer", o.tokenizer, "llama2.c tokenizer for the text (without: byte by byte)");
-  command->add_option("--weights", o.weights,
-                      "start from these weights: llama2.c, safetensors or a Hugging Face folder");
-  command->add_option("--out", o.out, "folder for results.csv and checkpoints")->capture_default_str();
-  command->add_option("--checkpoint", o.checkpoint,
-                      "file of the device's run, instead of checkpoint.safetensors in --out");
+  command->add_option("--tokenizer", o.tokenizer, "llama2.c tokenizer for the text (without: byte by byte)")
+      ->type_name("FILE");
+  command
+      ->add_option("--weights", o.weights, "start from these weights: llama2.c, safetensors or a Hugging Face folder")
+      ->type_name("FILE|FOLDER");
+  command->add_option("--out", o.out, "folder for results.csv and checkpoints")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  command
+      ->add_option("--checkpoint", o.checkpoint, "file of the device's run, instead of checkpoint.safetensors in --out")
+      ->type_name("FILE");
   command->add_option("--dump-step", o.dump_steps, "write this step to step-N.safetensors in --out (repeatable)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--dump-names", o.dump_names, "of its tensors: own, or hf for Hugging Face's")

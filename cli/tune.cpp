@@ -108,10 +108,10 @@ int export_table(const TuneOptions& o) {
 
 void add_filters(CLI::App& app, TuneOptions& o) {
   app.add_option("--chip", o.chip, "only this chip, as tables have it, e.g. 'Apple M4 Max'");
-  app.add_option("--family", o.family, "only this family of engines: h13 (M1) … h18 (M6)");
+  app.add_option("--family", o.family, "only this family of engines: h13 (M1) … h18 (M6)")->type_name("FAMILY");
   app.add_option("--os", o.os, "entries of another OS build are stale, e.g. 'macOS 26.3.1 (25D2128)'");
-  app.add_option("--profile", o.profile, "only this profile");
-  app.add_option("--kernel", o.kernel, "only this kernel, or `layer`");
+  app.add_option("--profile", o.profile, "only this profile")->type_name("PROFILE");
+  app.add_option("--kernel", o.kernel, "only this kernel, or `layer`")->type_name("KERNEL|layer");
   app.add_flag("--allow-stale", o.allow_stale, "also entries of another OS build or of another program");
 }
 
@@ -122,23 +122,27 @@ void add_tune(CLI::App& app, Action& action) {
   command->require_subcommand(1);
   auto options = std::make_shared<TuneOptions>();
   auto* shown = command->add_subcommand("show", "entries, or with --kernel and --model the answer to one question");
-  shown->add_option("tables", options->tables, "best.csv of sweeps; of equal entries the last one counts");
+  shown->add_option("tables", options->tables, "best.csv of sweeps; of equal entries the last one counts")
+      ->type_name("FILE");
   add_filters(*shown, *options);
-  shown->add_option("--model", options->model, "NAME or FILE.json: which knobs --kernel should have at that shape");
+  shown->add_option("--model", options->model, "NAME or FILE.json: which knobs --kernel should have at that shape")
+      ->type_name("MODEL|FILE");
   shown->add_option("--seq", options->seq, "at another S than the model's");
   shown->add_option("--backend", options->backend, "whose entries may answer (apple, emulator, predicted)")
+      ->type_name("apple|emulator|predicted")
       ->capture_default_str();
   shown->add_flag("--cost-models", options->cost_models,
                   "the figures that predictions rest on, and what they make of published latencies");
   shown->callback([options, &action] { action = [options] { return show(*options); }; });
   auto* exported = command->add_subcommand("export", "as JSON or as a C++ header");
   exported->add_option("tables", options->tables, "best.csv of sweeps; of equal entries the last one counts")
+      ->type_name("FILE")
       ->required();
   add_filters(*exported, *options);
   exported->add_option("--format", options->format, "json or header")
       ->check(CLI::IsMember({"json", "header"}))
       ->capture_default_str();
-  exported->add_option("--out", options->out, "file (standard output)");
+  exported->add_option("--out", options->out, "file (standard output)")->type_name("FILE");
   exported->callback([options, &action] { action = [options] { return export_table(*options); }; });
 }
 

@@ -233,7 +233,8 @@ void add_validate(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("validate", "kernels and whole layers on a backend against the reference");
   auto options = std::make_shared<ValidateOptions>();
   add_device_options(*command, options->settings.device);
-  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`");
+  command->add_option("--kernel", options->kernel, "only this kernel (`aneval list kernels`), or `layer`")
+      ->type_name("KERNEL|layer");
   command->add_option("--case", options->case_text, "exactly this case (the `case` column of results)")
       ->check(CLI::Validator(
           [](std::string& text) { return text.empty() ? "is empty: give kernel=NAME at least" : ""; }, "TEXT"));
@@ -244,9 +245,12 @@ void add_validate(CLI::App& app, Action& action) {
       "--quick", options->quick,
       "small shapes and Qwen3-0.6B; exact, random and structured data, gradients of 1 and 1e-3 (default)");
   command->add_flag("--full", options->full, "all presets, amplitudes, gradient scales and kinds of data");
-  command->add_option("--weights", options->settings.weights,
-                      "llama2.c, safetensors or a Hugging Face folder: judge on real activations");
-  command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer (without: bytes are tokens)");
+  command
+      ->add_option("--weights", options->settings.weights,
+                   "llama2.c, safetensors or a Hugging Face folder: judge on real activations")
+      ->type_name("FILE|FOLDER");
+  command->add_option("--tokenizer", options->settings.tokenizer, "its llama2.c tokenizer (without: bytes are tokens)")
+      ->type_name("FILE");
   command->add_option("--text", options->settings.text, "what the model reads");
   command->add_flag("--random-init", options->settings.random_init,
                     "instead: the activations and gradients of a randomly initialised --model on random tokens");
@@ -256,7 +260,7 @@ void add_validate(CLI::App& app, Action& action) {
       "commit every known defect (`aneval list defects`) and demand that each is found and no healthy run "
       "is flagged; --profile, --full and --filter apply");
   command->add_flag("--isolate", options->isolate, "run cases in worker processes (always on the engine)");
-  command->add_option("--out", options->out, "write the records to this CSV file");
+  command->add_option("--out", options->out, "write the records to this CSV file")->type_name("FILE");
   command->callback([options, &action] { action = [options] { return validate_command(*options); }; });
 }
 
