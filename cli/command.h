@@ -132,6 +132,7 @@ void add_run(CLI::App& app, Action& action);
 void add_stage(CLI::App& app, Action& action);
 void add_mil(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
+void add_man(CLI::App& app, Action& action);
 void add_worker(CLI::App& app, Action& action);
 
 }  // namespace aneval::cli

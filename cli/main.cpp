@@ -26,7 +26,7 @@ int run(int argc, char** argv) {
       "also 4 and 5.");
   Action action;
   for (const auto add : {add_doctor, add_list, add_validate, add_bench, add_train, add_probe, add_sweep, add_tune,
-                         add_report, add_compare, add_run, add_stage, add_mil, add_completion, add_worker})
+                         add_report, add_compare, add_run, add_stage, add_mil, add_completion, add_man, add_worker})
     add(app, action);
   try {
     app.parse(argc, argv);
