@@ -3,12 +3,14 @@
 # -ffp-contract=off: a compiler that may or may not fuse a*b+c gives other bits per CPU and per version. Where the
 # code wants a fused multiply-add it says so (Eigen and Highway use intrinsics and keep theirs).
 add_library(aneval_options INTERFACE)
+set_target_properties(aneval_options PROPERTIES EXPORT_NAME options)
 target_compile_features(aneval_options INTERFACE cxx_std_20)
-target_include_directories(aneval_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_include_directories(aneval_options INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
 target_compile_definitions(aneval_options INTERFACE EIGEN_DONT_PARALLELIZE)
 target_compile_options(aneval_options INTERFACE -ffp-contract=off)
 # Position-independent code keeps its inlining: nobody replaces our functions at run time.
-target_compile_options(aneval_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
+target_compile_options(aneval_options INTERFACE
+                       $<BUILD_INTERFACE:$<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>>)
 target_link_libraries(aneval_options INTERFACE Threads::Threads)
 if(ANEVAL_NATIVE)
   target_compile_options(aneval_options INTERFACE -march=native)
@@ -16,7 +18,7 @@ if(ANEVAL_NATIVE)
   include(CheckCXXCompilerFlag)
   check_cxx_compiler_flag(-Winvalid-feature-combination ANEVAL_HAS_FEATURE_COMBINATION_WARNING)
   if(ANEVAL_HAS_FEATURE_COMBINATION_WARNING)
-    target_compile_options(aneval_options INTERFACE -Wno-invalid-feature-combination)
+    target_compile_options(aneval_options INTERFACE $<BUILD_INTERFACE:-Wno-invalid-feature-combination>)
   endif()
 endif()
 if(ANEVAL_SANITIZE)
@@ -34,13 +36,18 @@ target_compile_options(aneval_warnings INTERFACE
 # clang-19 reports what stable_sort of libstdc++ 12 does as if we did it.
 target_compile_options(aneval_warnings INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 
-# aneval_library(NAME SOURCES a.cpp … [LINK lib …])
+# aneval_library(NAME SOURCES a.cpp … [LINK lib …] [PRIVATE_LINK lib …] [HEADERS lib …])
+# HEADERS are libraries of headers that no header of ours includes: whoever uses an installed library needs none of them.
 function(aneval_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK;HEADERS" ${ARGN})
   add_library(aneval_${name} STATIC ${ARG_SOURCES})
   add_library(aneval::${name} ALIAS aneval_${name})
-  target_link_libraries(aneval_${name} PUBLIC aneval_options ${ARG_LINK} PRIVATE aneval_warnings ${ARG_PRIVATE_LINK})
-  set_target_properties(aneval_${name} PROPERTIES CXX_EXTENSIONS OFF)
+  target_link_libraries(aneval_${name} PUBLIC aneval_options ${ARG_LINK}
+                        PRIVATE $<BUILD_INTERFACE:aneval_warnings> ${ARG_PRIVATE_LINK})
+  foreach(headers ${ARG_HEADERS})
+    target_link_libraries(aneval_${name} PRIVATE $<BUILD_INTERFACE:${headers}>)
+  endforeach()
+  set_target_properties(aneval_${name} PROPERTIES CXX_EXTENSIONS OFF EXPORT_NAME ${name})
 endfunction()
 
 # aneval_test(NAME SOURCES a_test.cpp … LINK lib …): one executable per folder, registered test by test with CTest.

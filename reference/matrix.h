@@ -17,6 +17,17 @@ using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>
 template <class T>
 using Matrices = std::map<std::string, Matrix<T>, std::less<>>;
 
+/// Eigen takes and frees memory by the alignment that the compiler's flags give it (-march=native and such), so that a
+/// program must have the library's. The library defines its own alignment alone; each file that includes this header
+/// asks for the one that it was compiled with: other flags are an error of the linker instead of a crash.
+template <int kBytes>
+struct MatricesAlignedTo {
+  static const int kInLibrary;
+};
+template <>
+const int MatricesAlignedTo<EIGEN_MAX_ALIGN_BYTES>::kInLibrary;
+[[gnu::used]] static const int* const kAlignmentOfTheLibrary = &MatricesAlignedTo<EIGEN_MAX_ALIGN_BYTES>::kInLibrary;
+
 /// Choices that change what is computed, not how.
 struct Options {
   /// Query head j reads key/value head j mod G instead of j / R.
