@@ -68,3 +68,10 @@ install(FILES ${CMAKE_BINARY_DIR}/anevalConfig.cmake ${CMAKE_BINARY_DIR}/anevalC
               cmake/package/xxhash.cmake cmake/package/openblas.cmake cmake/package/simd.cmake DESTINATION ${package})
 install(EXPORT aneval NAMESPACE aneval:: FILE anevalTargets.cmake DESTINATION ${package})
 
+if(BUILD_TESTING)
+  add_test(NAME package.toy_kernel
+           COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${PROJECT_SOURCE_DIR} -DCONFIG=$<CONFIG>
+                   -DCOMPILER=${CMAKE_CXX_COMPILER} -DLAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -DGENERATOR=${CMAKE_GENERATOR}
+                   -DTOOLCHAIN=${CMAKE_TOOLCHAIN_FILE} -P ${PROJECT_SOURCE_DIR}/cmake/package/test.cmake)
+  set_tests_properties(package.toy_kernel PROPERTIES TIMEOUT 600 LABELS package)
+endif()

@@ -238,6 +238,13 @@ std::string cure(const emulator::Profile& profile, const std::vector<CaseStatist
 
 }  // namespace
 
+void CheckOptions::add(ane::KernelSpec kernel, reference::KernelFunction<double> in_double,
+                       reference::KernelFunction<float> in_float) {
+  std::string name = kernel.name;
+  registry.add(std::move(kernel));
+  references.add({std::move(name), std::move(in_double), std::move(in_float)});
+}
+
 ane::KernelConfig kernel_config(const Case& c) { return {c.shape, c.variant, c.ic, c.oc}; }
 
 reference::Options reference_options(const ane::Variant& variant) {

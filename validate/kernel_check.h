@@ -24,6 +24,10 @@ struct CheckOptions {
   ane::ProgramOptions programs;
   ThreadPool* pool = nullptr;
   bool keep_shadows = false;  // in the judgement of every block
+
+  /// A kernel from outside the tree with its reference, under the name of its specification. Errors: the name exists.
+  void add(ane::KernelSpec kernel, reference::KernelFunction<double> in_double,
+           reference::KernelFunction<float> in_float);
 };
 
 struct CaseResult {
