@@ -33,9 +33,9 @@ install_debian() {
     nlohmann-json3-dev libfmt-dev libcli11-dev libfast-float-dev libxxhash-dev gobjc)
   # What draws the charts of reports; Node.js of another source has it already.
   command -v npm >/dev/null || wanted+=(npm)
-  # The independent oracle of the reference, what reads the workflows, and the browser that opens reports; tests that
-  # need them are skipped without.
-  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy python3-yaml chromium)
+  # The independent oracle of the reference, what reads the workflows, the browser that opens reports, and what completions
+  # and the manual are for; tests that need them are skipped without.
+  [ "$mode" = test ] && [ -n "${CI:-}" ] && wanted+=(python3-torch python3-numpy python3-yaml chromium zsh man-db groff)
   local missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing+=("$package")

@@ -10,7 +10,10 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST_F(Cli, HelpAndVersionNameTheProgram) {
-  EXPECT_THAT(run({"--version"}).out, StartsWith("aneval "));
+  // Version, commit (with what is not committed), preset, compiler, vector instructions.
+  EXPECT_THAT(run({"--version"}).out,
+              ::testing::ContainsRegex("^aneval [0-9.]+ \\(([0-9a-f]{7,}(\\+dirty)?|unknown), "
+                                       "[a-z0-9+]+-(gcc|clang|appleclang)[0-9]+-[a-z0-9_]+\\)\n$"));
   const ProcessResult help = run({"--help"});
   EXPECT_EQ(help.code, 0);
   for (const char* command : {"doctor", "list", "validate", "run", "stage", "mil"})

@@ -13,19 +13,22 @@ if(NOT APPLE)
   set_target_properties(aneval PROPERTIES INSTALL_RPATH "$ORIGIN/${from_program}")
 endif()
 
-# What the program writes about itself, by the program that was built (in an emulator when it was built for another machine).
-set(written ${CMAKE_BINARY_DIR}/written)
-file(MAKE_DIRECTORY ${written})
-add_custom_command(
-  OUTPUT ${written}/aneval.1 ${written}/aneval ${written}/_aneval
-  COMMAND aneval man > ${written}/aneval.1
-  COMMAND aneval completion bash > ${written}/aneval
-  COMMAND aneval completion zsh > ${written}/_aneval
-  DEPENDS aneval COMMENT "Writing the manual and the completions" VERBATIM)
-add_custom_target(aneval_written ALL DEPENDS ${written}/aneval.1 ${written}/aneval ${written}/_aneval)
-install(FILES ${written}/aneval.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${written}/aneval DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/bash-completion/completions)
-install(FILES ${written}/_aneval DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/zsh/site-functions)
+# What the program writes about itself, by the program that was built; in an emulator when it was built for another machine,
+# and not at all without one.
+if(NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMULATOR)
+  set(written ${CMAKE_BINARY_DIR}/written)
+  file(MAKE_DIRECTORY ${written})
+  add_custom_command(
+    OUTPUT ${written}/aneval.1 ${written}/aneval ${written}/_aneval
+    COMMAND aneval man > ${written}/aneval.1
+    COMMAND aneval completion bash > ${written}/aneval
+    COMMAND aneval completion zsh > ${written}/_aneval
+    DEPENDS aneval COMMENT "Writing the manual and the completions" VERBATIM)
+  add_custom_target(aneval_written ALL DEPENDS ${written}/aneval.1 ${written}/aneval ${written}/_aneval)
+  install(FILES ${written}/aneval.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${written}/aneval DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/bash-completion/completions)
+  install(FILES ${written}/_aneval DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/zsh/site-functions)
+endif()
 
 install(FILES LICENSE THIRD_PARTY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY licences DESTINATION ${CMAKE_INSTALL_DOCDIR})
@@ -68,10 +71,11 @@ install(FILES ${CMAKE_BINARY_DIR}/anevalConfig.cmake ${CMAKE_BINARY_DIR}/anevalC
               cmake/package/xxhash.cmake cmake/package/openblas.cmake cmake/package/simd.cmake DESTINATION ${package})
 install(EXPORT aneval NAMESPACE aneval:: FILE anevalTargets.cmake DESTINATION ${package})
 
-if(BUILD_TESTING)
+if(BUILD_TESTING AND (NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMULATOR))
   add_test(NAME package.toy_kernel
            COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${PROJECT_SOURCE_DIR} -DCONFIG=$<CONFIG>
                    -DCOMPILER=${CMAKE_CXX_COMPILER} -DLAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -DGENERATOR=${CMAKE_GENERATOR}
-                   -DTOOLCHAIN=${CMAKE_TOOLCHAIN_FILE} -P ${PROJECT_SOURCE_DIR}/cmake/package/test.cmake)
+                   -DTOOLCHAIN=${CMAKE_TOOLCHAIN_FILE} -DEIGEN=${Eigen3_VERSION} -DNATIVE=${ANEVAL_NATIVE}
+                   -P ${PROJECT_SOURCE_DIR}/cmake/package/test.cmake)
   set_tests_properties(package.toy_kernel PROPERTIES TIMEOUT 600 LABELS package)
 endif()

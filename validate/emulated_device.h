@@ -1,4 +1,5 @@
-// An emulator under a profile, and what a device is judged as: for the self-test and for tests.
+// An emulator under a profile, and what a device is judged as: for the self-test, for tests, and for projects that
+// judge kernels.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 # package.toy_kernel: installs the build into a temporary prefix, moves it to where nobody built it for, and has a project of
 # its own (examples/toy_kernel) find, build and run with what lies there. Run by CTest with BUILD, SOURCE, CONFIG, COMPILER,
-# LAUNCHER, GENERATOR and TOOLCHAIN.
+# LAUNCHER, GENERATOR, TOOLCHAIN, EIGEN (its version) and NATIVE.
 cmake_minimum_required(VERSION 3.22)
 set(work ${BUILD}/package_test)
 set(prefix ${work}/moved)
@@ -80,6 +80,29 @@ run("configure" ${CMAKE_COMMAND} -S ${work}/toy_kernel -B ${work}/build ${settin
 run("build" ${CMAKE_COMMAND} --build ${work}/build)
 run("toy_kernel" ${emulated} ${work}/build/toy_kernel)
 message("${out}")
+
+# What find_package has to refuse, with its reason: another Eigen, and another meaning of -march=native.
+function(refused reason from to)
+  file(REMOVE_RECURSE ${work}/changed)
+  file(COPY ${prefix} DESTINATION ${work}/changed)
+  string(REPLACE ${prefix} ${work}/changed/moved changed "${package}")
+  file(READ ${changed}/anevalConfig.cmake content)
+  string(REPLACE "${from}" "${to}" other "${content}")
+  if(other STREQUAL content)
+    message(FATAL_ERROR "anevalConfig.cmake does not say ${from}")
+  endif()
+  file(WRITE ${changed}/anevalConfig.cmake "${other}")
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${work}/toy_kernel -B ${work}/changed/build ${settings} -Daneval_DIR=${changed}
+                  RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  string(REGEX REPLACE "[ \n]+" " " out "${out}")
+  if(code EQUAL 0 OR NOT out MATCHES "${reason}")
+    message(FATAL_ERROR "find_package does not refuse ${to}: ${code}: ${out}")
+  endif()
+endfunction()
+refused("aneval was built with Eigen [0-9.]+ and this is" "VERSION_EQUAL \"${EIGEN}\"" "VERSION_EQUAL \"3.0.1\"")
+if(NATIVE)
+  refused("install the preset `portable` instead" "simd STREQUAL \"" "simd STREQUAL \"__OTHER__;")
+endif()
 
 # Code compiled with another alignment than the library's must not link: it would free what the library took in another way.
 file(MAKE_DIRECTORY ${work}/misaligned)
