@@ -3,8 +3,9 @@
 
 namespace aneval::cli {
 
-/// Opens /dev/null in the place of standard streams that are closed: the first file would get their number, and messages
-/// would be written into it. And has a write beyond `ulimit -f` fail with an error instead of killing the process.
+/// Opens /dev/null in the place of standard streams that are closed: the first file would get their number, and
+/// messages would be written into it. And has a write beyond `ulimit -f` fail with an error instead of killing the
+/// process.
 void prepare_standard_streams();
 
 /// Errors: what was printed could not be written, to a full disk for example.
