@@ -46,6 +46,8 @@ NOT_RUN = {
     "aneval validate --full": "minutes; run_all.sh --full",
     "cmake --install": "the test package.toy_kernel installs",
 }
+# What ends with another exit code than 0, because it is there to be found.
+FINDINGS = {"head_map=cyclic_fwd": 1}
 # Pages whose tests of their own run them as written.
 OWN_TESTS = {"package.md": "package.* and cli.completion_*, cli.manual", "studies.md": "studies of hours: their figures carry the build they are from"}
 
@@ -108,7 +110,7 @@ def smaller(arguments):
         call += ["--model", "shape.json"]
     if command == "train":
         dumped = [int(call[i + 1]) for i, word in enumerate(call) if word == "--dump-step"]
-        call += ["--steps", str(max([step + 1 for step in dumped] + [2]))] + ([] if has("--controls") else ["--controls", "0"])
+        call += ([] if has("--steps") else ["--steps", str(max([step + 1 for step in dumped] + [2]))]) + ([] if has("--controls") else ["--controls", "0"])
         if has("--seq"):
             call[call.index("--seq") + 1] = "32"
     if command == "bench" or "--ab" in call:
@@ -199,7 +201,7 @@ def main(aneval, source, names):
                 done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
                 run += 1
                 durations.append((time.monotonic() - began, f"{page.name}: {command}"))
-                if done.returncode != 0:
+                if done.returncode != next((code for part, code in FINDINGS.items() if part in command), 0):
                     failures.append(f"{page.name}: {command}\n    exit code {done.returncode}: "
                                     + done.stdout.decode(errors="replace").strip()[-600:].replace("\n", "\n    "))
     if not names:
