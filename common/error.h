@@ -17,16 +17,24 @@ enum class ExitCode : int {
   deterministic = 5,  // a deterministic metric changed (compare)
 };
 
+/// Messages quote names and values of files: a line break in them would end the line that scripts read, and an escape
+/// sequence would reach the terminal. Control characters become '?'.
+inline std::string without_control_characters(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7F) c = '?';
+  return text;
+}
+
 class Error : public std::runtime_error {
  public:
   /// `subject` names the thing and its place (file, file:line:col, option, kernel), `reason` what is wrong with it,
-  /// `remedy` what the user can do. No part ends in a full stop or contains a line break.
+  /// `remedy` what the user can do. No part ends in a full stop; all of it is one line, whatever the parts quote.
   Error(ExitCode code, std::string subject, std::string reason, std::string remedy)
-      : std::runtime_error(subject + ": " + reason + ": " + remedy),
+      : std::runtime_error(without_control_characters(subject + ": " + reason + ": " + remedy)),
         code_(code),
-        subject_(std::move(subject)),
-        reason_(std::move(reason)),
-        remedy_(std::move(remedy)) {}
+        subject_(without_control_characters(std::move(subject))),
+        reason_(without_control_characters(std::move(reason))),
+        remedy_(without_control_characters(std::move(remedy))) {}
 
   ExitCode code() const { return code_; }
   const std::string& subject() const { return subject_; }
