@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 
 namespace aneval {
@@ -98,6 +99,7 @@ void check_sizes(const ModelShape& shape, std::string_view where) {
 
 /// The parser keeps the last of equal keys silently; a model file with two is a mistake of its author.
 Json parse_object(std::string_view text, std::string_view where) {
+  check_json_depth(text, where);
   std::set<std::string> seen;
   const auto refuse_repeated = [&](int depth, nlohmann::json::parse_event_t event, Json& parsed) {
     if (event == nlohmann::json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second)

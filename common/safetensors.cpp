@@ -15,6 +15,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 
 namespace aneval {
 namespace {
@@ -50,6 +51,7 @@ Error broken(const std::string& subject, std::string reason) {
 
 /// nlohmann keeps the last of two equal keys; the format forbids them, and so does this.
 Json parse_header(const char* begin, const char* end, const std::string& name) {
+  check_json_depth({begin, end}, name);
   std::set<std::string> seen;
   std::optional<std::string> repeated;
   const Json::parser_callback_t watch = [&](int depth, Json::parse_event_t event, Json& parsed) {

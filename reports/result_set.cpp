@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 #include "common/result_file.h"
 #include "common/statistics.h"
@@ -20,6 +21,7 @@ constexpr std::uintmax_t kMaxSideFileBytes = 1 << 20;
 void read_environment(const fs::path& file, ResultSet& set) {
   if (!fs::exists(file)) return;
   const std::string text = read_text_file(file, kMaxSideFileBytes);
+  check_json_depth(text, file.string());
   try {
     const auto json = nlohmann::json::parse(text);
     if (const int schema = json.value("schema", 0); schema != kRecordSchema)

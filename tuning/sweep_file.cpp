@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 
 namespace aneval::tuning {
@@ -275,6 +276,7 @@ void SweepFile::set_profile(const std::string& profile) {
 }
 
 SweepFile parse_sweep(std::string_view text, const std::string& where, const std::filesystem::path& folder) {
+  check_json_depth(text, where);
   Json json;
   try {
     json = Json::parse(text);

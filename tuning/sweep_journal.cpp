@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 
 namespace aneval::tuning {
@@ -40,8 +41,9 @@ RecordedSweep read_lines(const std::vector<std::string>& lines, const std::strin
   RecordedSweep recorded;
   std::set<std::string> known;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    const Json line = Json::parse(lines[i], nullptr, false);
     try {
+      check_json_depth(lines[i], file);
+      const Json line = Json::parse(lines[i], nullptr, false);
       if (i == 0) {
         recorded.identity = line.at("sweep").dump();
         recorded.setting = line.at("sweep").at("setting").dump();

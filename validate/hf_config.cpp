@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 
 namespace aneval::validate {
@@ -64,8 +65,10 @@ constexpr std::array<Refusal, 15> kRefusals = {{
 class Config {
  public:
   explicit Config(const std::filesystem::path& file) : file_(file.string()) {
+    const std::string text = read_text_file(file, kFileLimitBytes);
+    check_json_depth(text, file_);
     try {
-      json_ = Json::parse(read_text_file(file, kFileLimitBytes));
+      json_ = Json::parse(text);
     } catch (const Json::exception&) {
       throw input_error(file_, "is no JSON", "check that it was copied completely");
     }

@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/names.h"
 #include "reference/llama2c.h"
 #include "validate/hf_config.h"
@@ -132,9 +133,11 @@ Weights load_file(const fs::path& path, const std::optional<ModelShape>& asked) 
 /// model.safetensors.index.json: the shard of every tensor.
 std::map<std::string, std::string> read_index(const fs::path& path) {
   const std::string place = path.string() + ": weight_map";
+  const std::string text = read_text_file(path, kIndexLimitBytes);
+  check_json_depth(text, path.string());
   nlohmann::json json;
   try {
-    json = nlohmann::json::parse(read_text_file(path, kIndexLimitBytes));
+    json = nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception&) {
     throw input_error(path.string(), "is no JSON", "check that it was copied completely");
   }

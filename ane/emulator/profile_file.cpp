@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 
 namespace aneval::emulator {
 namespace {
@@ -16,8 +17,10 @@ constexpr std::uintmax_t kFileLimitBytes = std::uintmax_t{1} << 26;
 constexpr const char* kProbeAgain = "write it anew with `aneval probe --out FILE.json`";
 
 Json parse_file(const std::filesystem::path& file) {
+  const std::string text = read_text_file(file, kFileLimitBytes);
+  check_json_depth(text, file.string());
   try {
-    return Json::parse(read_text_file(file, kFileLimitBytes));
+    return Json::parse(text);
   } catch (const Json::exception& error) {
     std::string reason = error.what();
     std::replace(reason.begin(), reason.end(), '\n', ' ');

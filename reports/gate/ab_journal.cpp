@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
+#include "common/json_depth.h"
 #include "common/result_file.h"
 
 namespace aneval::gate {
@@ -44,7 +45,7 @@ AbJournal::AbJournal(const fs::path& out, const Json& comparison, bool resume)
   }
   std::size_t number = 0;
   for (const std::string& text : journal_.lines()) {
-    ++number;
+    check_json_depth(text, file + ":" + std::to_string(++number));
     const Json line = Json::parse(text, nullptr, false);
     if (number == 1 && line.is_object() && line.contains("comparison")) {
       demand_same(file, line["comparison"], comparison);
