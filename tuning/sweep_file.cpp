@@ -61,13 +61,13 @@ std::vector<std::string> range_values(const Reader& read, const Json& range, con
   const std::int64_t step =
       adds ? read.count(range["step"], key + ".step", 1) : read.count(range["factor"], key + ".factor", 2);
   std::vector<std::string> values;
-  for (std::int64_t value = from; value <= to; value = adds ? value + step : value * step) {
+  for (std::int64_t value = from;; value = adds ? value + step : value * step) {
     values.push_back(std::to_string(value));
     if (values.size() > kMaxValues)
       read.fail(key, "has more than " + std::to_string(kMaxValues) + " values", "take larger steps");
-    if (value > to / (adds ? 1 : step)) break;  // the next one would not fit, nor 64 bits perhaps
+    // The next one would be beyond the range, and perhaps beyond 64 bits.
+    if (adds ? value > to - step : value > to / step) return values;
   }
-  return values;
 }
 
 std::vector<std::string> axis_values(const Reader& read, const Parameter& parameter, const Json& value) {

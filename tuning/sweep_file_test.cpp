@@ -55,6 +55,16 @@ TEST(SweepFile, RangesEndWhereTheySay) {
   EXPECT_THAT(values(R"({"from": 64, "to": 255, "step": 64})"), ElementsAre("64", "128", "192"));
   EXPECT_THAT(values(R"({"from": 32, "to": 300, "factor": 3})"), ElementsAre("32", "96", "288"));
   EXPECT_THAT(values(R"({"from": 64, "to": 64, "step": 1})"), ElementsAre("64"));
+  // The next value of each is beyond 64 bits. (No model is that long: threads would refuse it as well.)
+  for (const char* range : {R"({"from": 1, "to": 9223372036854775807, "step": 4611686018427387904})",
+                            R"({"from": 1, "to": 9223372036854775807, "factor": 4294967296})"}) {
+    try {
+      (void)values(range);
+      ADD_FAILURE() << range;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("is not from 1 to 1048576")) << range;
+    }
+  }
 }
 
 TEST(SweepFile, ConstraintsAreImplications) {
