@@ -101,7 +101,10 @@ void ResultSet::add(const Record& row) {
   // Rows without kernel and phase are a process about itself.
   if (row.kernel.empty() && row.phase.empty()) {
     Process& process = process_of(*this, row);
-    const auto number = row.value ? std::optional(static_cast<std::int64_t>(*row.value)) : std::nullopt;
+    // Beyond 64 bits it is no count of anything, and the conversion would be undefined.
+    const auto number = row.value && std::fabs(*row.value) < 0x1p63
+                            ? std::optional(static_cast<std::int64_t>(*row.value))
+                            : std::nullopt;
     if (row.metric == "cases_planned") process.planned = number;
     if (row.metric == "threads") process.threads = number;
     if (row.metric == "cases_done") {

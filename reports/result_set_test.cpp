@@ -97,6 +97,15 @@ TEST(ResultSet, ProcessesTellHowTheyEnded) {
   EXPECT_TRUE(set.settings.empty());
 }
 
+TEST(ResultSet, ANumberBeyond64BitsIsNoCountOfCases) {
+  ResultSet set;
+  set.add(process_row("bench", "cases_planned", 1e300));
+  set.add(process_row("bench", "cases_done", -0x1p63));
+  ASSERT_EQ(set.processes.size(), 1U);
+  EXPECT_EQ(set.processes[0].planned, std::nullopt);
+  EXPECT_FALSE(set.processes[0].finished());
+}
+
 TEST(ReadResultSet, AFolderIsItsResultsOrTheirParts) {
   const TemporaryFolder folder;
   write_file(folder / "validate.csv", file_of({row("a", "time", 1)}));

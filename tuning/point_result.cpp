@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/csv.h"
+#include "common/error.h"
 
 namespace aneval::tuning {
 
@@ -28,6 +29,9 @@ PointResult parse_result(std::string_view text) {
   r.error = j.at("error");
   r.bytes = j.at("bytes");
   r.program = j.at("program");
+  // Of a number with a fraction or an exponent, nlohmann would make whatever the conversion gives.
+  if (!j.at("compiles").is_number_integer())
+    throw input_error("result of a point", "its compiles are no whole number", "take an undamaged journal");
   r.compiles = j.at("compiles");
   r.seconds = j.at("seconds");
   visit_csv_text(j.at("rows").get<std::string>(), "rows of a point", [&](const Record& row) { r.rows.push_back(row); });

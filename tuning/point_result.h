@@ -27,7 +27,8 @@ struct PointResult {
 };
 
 std::string result_json(const PointResult& result);
-/// Errors: nlohmann's exceptions, and those of reading rows.
+/// Errors: nlohmann's exceptions, a status that does not exist, compiles that are no whole number, those of reading
+/// rows.
 PointResult parse_result(std::string_view json);
 
 }  // namespace aneval::tuning
