@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 
 #include "common/error.h"
 #include "common/hash.h"
@@ -57,6 +58,25 @@ std::string shape_line(const ModelShape& shape) {
   std::string line = model_shape_json(shape);
   std::erase_if(line, [](char c) { return c == '\n' || c == ' '; });
   return line;
+}
+
+/// Before room is made for a model: a damaged shape may ask for terabytes. The file holds every parameter three times.
+void require_elements(const ModelShape& shape, const NamedTensors& tensors, const std::string& file) {
+  std::int64_t held = 0, wanted = shape.vocab * shape.dim;
+  for (const auto& [name, tensor] : tensors) held += static_cast<std::int64_t>(tensor.data.size());
+  for (const auto& [name, dims] : validate::layer_weight_shapes(shape))
+    wanted += shape.layers * Tensor::element_count(dims);
+  if (held / 3 < wanted)
+    throw input_error(file, fmt::format("has {} numbers, and its model alone has {}", held, wanted),
+                      "continue from another checkpoint");
+}
+
+/// An fp32 number that is an id. Errors: it is none.
+std::int32_t id_of(float value, const std::string& file) {
+  if (!(value >= 0 && value < 0x1p24F) || std::trunc(value) != value)
+    throw input_error(file, fmt::format("{} in its '{}' is no id", value, validate::kVocabularyIds),
+                      "continue from another checkpoint");
+  return static_cast<std::int32_t>(value);
 }
 
 /// Tensors of these names and shapes, zeros yet.
@@ -127,6 +147,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   TrainState& state = checkpoint.state;
   state.shape = parse_model_shape(text(metadata, "model", file), file);
   state.step = number(metadata, "step", file);
+  require_elements(state.shape, tensors, file);
   state.weights = empty_parameters(state.shape, !tensors.contains("classifier"));
   state.moments = {zeros_like(state.weights), zeros_like(state.weights), number(metadata, "updates", file)};
   take(tensors, "", state.weights, file);
@@ -134,7 +155,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   take(tensors, kSecond, state.moments.second, file);
   for (const float id :
        validate::require_tensor(tensors, std::string(validate::kVocabularyIds), {state.shape.vocab}, file).data)
-    checkpoint.ids.push_back(static_cast<std::int32_t>(id));
+    checkpoint.ids.push_back(id_of(id, file));
   tensors.erase(std::string(validate::kVocabularyIds));
   if (!tensors.empty())
     throw input_error(file, "tensor '" + tensors.begin()->first + "' belongs to no model of its shape",

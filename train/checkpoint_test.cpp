@@ -137,6 +137,13 @@ TEST_F(CheckpointTest, ForeignFilesAndVersionsAreErrors) {
               HasSubstr("checkpoint version 2, this program reads 1"));
 }
 
+TEST_F(CheckpointTest, AModelThatTheFileDoesNotHoldGetsNoMemory) {
+  TrainState state = TrainState::of(small_model(small_shape()));
+  state.shape.layers = std::int64_t{1} << 40;
+  const std::filesystem::path file = write(state);
+  EXPECT_THAT(error_of([&] { read_checkpoint(file); }).what(), HasSubstr("numbers, and its model alone has"));
+}
+
 TEST_F(CheckpointTest, OnlyTheSameRunContinuesIt) {
   const auto file = write(TrainState::of(small_model(small_shape())));
   const Checkpoint read = read_checkpoint(file);
