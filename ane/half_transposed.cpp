@@ -29,8 +29,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace aneval::ane::HWY_NAMESPACE {
 
-constexpr std::int64_t kRows = 64, kColumns = 64, kBlocksAhead = 2;
-constexpr std::int64_t kLineHalves = 32, kLineFloats = 16;
+[[maybe_unused]] constexpr std::int64_t kRows = 64, kColumns = 64, kBlocksAhead = 2;
+[[maybe_unused]] constexpr std::int64_t kLineHalves = 32, kLineFloats = 16;
 
 /// What is made of a source: its transpose, and if `rows` is set its rows as well.
 struct Targets {
