@@ -21,6 +21,17 @@ if(ANEVAL_NATIVE)
     target_compile_options(aneval_options INTERFACE $<BUILD_INTERFACE:-Wno-invalid-feature-combination>)
   endif()
 endif()
+# Every library counts the edges that it takes, which is what libFuzzer steers by; only the targets have its main.
+if(ANEVAL_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "ANEVAL_FUZZ needs clang, whose libFuzzer it is, and this is ${CMAKE_CXX_COMPILER_ID}: "
+                        "install clang-19 and libclang-rt-19-dev, then cmake --preset fuzz")
+  endif()
+  if(NOT ANEVAL_SANITIZE)
+    message(FATAL_ERROR "ANEVAL_FUZZ without sanitizers would see crashes only: cmake --preset fuzz has them")
+  endif()
+  target_compile_options(aneval_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(ANEVAL_SANITIZE)
   target_compile_options(aneval_options INTERFACE -fsanitize=${ANEVAL_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)
