@@ -279,5 +279,67 @@ class BuildPair(ScriptTest):
         self.assertEqual(self.built("0" * 40), ("two", "three"))
 
 
+class Fuzz(ScriptTest):
+    STATS = "echo '#9 DONE cov: 77 ft: 90 corp: 3/20b' >&2; echo 'stat::number_of_executed_units: 1234' >&2\n"
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / ".ci").mkdir()
+        shutil.copy2(str(CI / "fuzz"), str(self.folder / ".ci"))
+        (self.folder / "fuzz").mkdir()
+        (self.folder / "fuzz" / "CMakeLists.txt").write_text("fuzz_target(one lib)\nfuzz_target(two lib)\n")
+        self.program("bin/cmake", "echo \"$*\" >>cmake-calls\n")
+        self.env["PATH"] = str(self.folder / "bin") + os.pathsep + self.env["PATH"]
+        for target in ("one", "two"):
+            (self.folder / "fuzz" / "corpus" / target).mkdir(parents=True)
+            (self.folder / "fuzz" / "corpus" / target / "seed").write_text("abc")
+            self.program("build/fuzz/fuzz_" + target, "echo \"$*\" >calls-" + target + "\n" + self.STATS)
+
+    def program(self, name, body):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/usr/bin/env bash\n" + body)
+        path.chmod(0o755)
+
+    def fuzz(self, *arguments):
+        return self.run_in(self.folder, self.folder / ".ci" / "fuzz", *arguments)
+
+    def test_all_targets_with_their_bounds(self):
+        (self.folder / "fuzz" / "one.dict").write_text("")
+        (self.folder / "fuzz" / "regressions" / "one").mkdir(parents=True)
+        done = self.fuzz("--seconds", "5")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[2:], ["| one | 1234 | 77 | 1 | 0 |", "| two | 1234 | 77 | 1 | 0 |"])
+        for word in ("-malloc_limit_mb=64", "-rss_limit_mb=2048", "-timeout=10", "-max_total_time=5",
+                     "-dict=fuzz/one.dict", "fuzz/regressions/one"):
+            self.assertIn(word, self.text("calls-one"))
+        self.assertNotIn("dict", self.text("calls-two"))
+        self.assertIn("--target fuzz_one fuzz_two", self.text("cmake-calls"))
+
+    def test_a_finding_fails_and_names_its_input(self):
+        self.program("build/fuzz/fuzz_two", self.STATS + "echo 'Test unit written to x/two-crash-1' >&2; exit 77\n")
+        done = self.fuzz("two")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("| two | 1234 | 77 | 1 | 1 |", done.stdout)
+        self.assertIn("fuzz: two: x/two-crash-1", done.stderr)
+        self.assertFalse((self.folder / "calls-one").exists())
+
+    def test_a_run_that_never_began_fails_too(self):
+        self.program("build/fuzz/fuzz_one", "exit 127\n")
+        done = self.fuzz("one")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[2]), (1, "| one | 0 | 0 | 1 | 1 |"))
+
+    def test_merging_adds_to_the_corpus(self):
+        self.program("build/fuzz/fuzz_one", "echo \"$*\" >calls-one; echo ab >fuzz/corpus/one/small\n")
+        done = self.fuzz("--merge", "one")
+        self.assertEqual((done.returncode, done.stdout), (0, "one: 2 inputs, 6 bytes\n"))
+        self.assertIn("-set_cover_merge=1 fuzz/corpus/one build/fuzz/run/one", self.text("calls-one"))
+
+    def test_wrong_arguments(self):
+        for arguments in (["three"], ["--seconds", "0"], ["--seconds"], ["--fast"]):
+            self.assertEqual(self.fuzz(*arguments).returncode, 2, arguments)
+        self.assertEqual(self.text("cmake-calls"), "")
+
+
 if __name__ == "__main__":
     unittest.main()
