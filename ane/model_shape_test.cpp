@@ -170,6 +170,8 @@ TEST(ModelShape, MalformedFiles) {
   EXPECT_THAT(error_of(model_file("\"dim\":64,\"hiden\":32")), AllOf(HasSubstr("hiden"), HasSubstr("hidden")));
   EXPECT_THAT(error_of(model_file("\"rms_eps\":1e999")), HasSubstr("malformed JSON"));
   EXPECT_EQ(error_of("{\"name\":\"a\nb\"}").find('\n'), std::string::npos);
+  EXPECT_THAT(error_of("{\"dim\":" + std::string(100, '[') + std::string(100, ']') + "}"), HasSubstr("nests lists"));
+  EXPECT_THAT(error_of(std::string(1 << 17, ' ')), HasSubstr("larger than the 65536 bytes"));
 }
 
 }  // namespace

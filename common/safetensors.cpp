@@ -9,13 +9,12 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <span>
 #include <stdexcept>
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 
 namespace aneval {
 namespace {
@@ -52,20 +51,14 @@ Error broken(const std::string& subject, std::string reason) {
 /// nlohmann keeps the last of two equal keys; the format forbids them, and so does this.
 Json parse_header(const char* begin, const char* end, const std::string& name) {
   check_json_depth({begin, end}, name);
-  std::set<std::string> seen;
-  std::optional<std::string> repeated;
-  const Json::parser_callback_t watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth == 1 && event == Json::parse_event_t::key && !seen.insert(parsed.get<std::string>()).second)
-      repeated = parsed.get<std::string>();
-    return true;
-  };
   Json header;
   try {
-    header = Json::parse(begin, end, watch);
+    header = Json::parse(begin, end);
   } catch (const Json::exception&) {
     throw broken(name, "the header is not JSON");
   }
-  if (repeated) throw broken(fmt::format("{}: tensor '{}'", name, *repeated), "appears twice");
+  if (const auto repeated = repeated_json_key({begin, end}))
+    throw broken(fmt::format("{}: tensor '{}'", name, *repeated), "appears twice");
   if (!header.is_object()) throw broken(name, "the header is not a JSON object");
   return header;
 }

@@ -8,7 +8,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 #include "common/names.h"
 
 namespace aneval::validate {

@@ -9,7 +9,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 #include "common/names.h"
 #include "reference/llama2c.h"
 #include "validate/hf_config.h"

@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 
 namespace aneval::emulator {
 namespace {

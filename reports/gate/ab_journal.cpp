@@ -4,7 +4,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 #include "common/result_file.h"
 
 namespace aneval::gate {

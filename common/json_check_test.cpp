@@ -1,5 +1,5 @@
-// Where nesting ends, and what does not count as nesting.
-#include "common/json_depth.h"
+// Where nesting ends, what does not count as nesting, and keys that stand twice.
+#include "common/json_check.h"
 
 #include <gtest/gtest.h>
 
@@ -46,6 +46,18 @@ TEST(JsonDepth, WhatIsNoJsonIsTheParsersToRefuse) {
   EXPECT_EQ(error_of_text(""), "");
   EXPECT_EQ(error_of_text("]]]]"), "");
   EXPECT_EQ(error_of_text("\"\\"), "");
+}
+
+TEST(RepeatedJsonKey, IsTheFirstOfTheOutermostObject) {
+  EXPECT_EQ(repeated_json_key(R"({"a": 1, "b": {"a": 2}, "b": 3, "a": 4})"), "b");
+  EXPECT_EQ(repeated_json_key(R"({"a": 1, "\u0061": 2})"), "a");
+  EXPECT_EQ(repeated_json_key(R"({"a": {"b": 1, "b": 2}, "c": [{"a": 1}]})"), std::nullopt);
+  EXPECT_EQ(repeated_json_key(R"([{"a": 1, "a": 2}])"), std::nullopt);
+}
+
+TEST(RepeatedJsonKey, WhatIsNoJsonHasNoneBehindItsMistake) {
+  for (const char* text : {"", "{", "nothing", R"({"a": 1, "b" "a": 2})"})
+    EXPECT_EQ(repeated_json_key(text), std::nullopt);
 }
 
 }  // namespace
