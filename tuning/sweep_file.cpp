@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/files.h"
-#include "common/json_depth.h"
+#include "common/json_check.h"
 #include "common/names.h"
 
 namespace aneval::tuning {
@@ -14,7 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMaxFile = 1 << 20, kMaxValues = 4096;
+/// They bound the time that a description takes: each value of a parameter is tried in each constraint that names it.
+constexpr std::size_t kMaxFile = 1 << 17, kMaxValues = 4096, kMaxConstraints = 256;
 constexpr std::int64_t kMaxProduct = std::int64_t{1} << 62;
 
 /// The file while it is read: every error names the key.
@@ -298,6 +299,8 @@ SweepFile parse_sweep(std::string_view text, const std::string& where, const std
   check_product(read, file);
   if (json.contains("constraints")) {
     if (!json["constraints"].is_array()) read.fail("constraints", "is no list", "write [{\"when\":…, \"then\":…}]");
+    if (json["constraints"].size() > kMaxConstraints)
+      read.fail("constraints", "has more than " + std::to_string(kMaxConstraints) + " entries", "join some of them");
     for (std::size_t i = 0; i < json["constraints"].size(); ++i) {
       const Json& each = json["constraints"][i];
       const std::string key = "constraints[" + std::to_string(i) + "]";

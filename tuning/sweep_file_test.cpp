@@ -105,6 +105,10 @@ TEST(SweepFile, MistakesAreNamed) {
   EXPECT_THAT(error_of(with("", R"("measure": {"phases": ["evla"]})")), AllOf(HasSubstr("evla"), HasSubstr("eval")));
   EXPECT_THAT(error_of(with("", R"("constraints": [{"then": {"pad": "32"}}])")),
               HasSubstr("no parameter of this sweep"));
+  std::string many = R"({"then": {"pad": "32"}})";
+  for (int i = 0; i < 256; ++i) many += R"(, {"then": {"pad": "32"}})";
+  EXPECT_THAT(error_of(with(R"("pad": "all")", R"("constraints": [)" + many + "]")),
+              HasSubstr("more than 256 entries"));
   EXPECT_THAT(error_of(with(R"("pad": ["none"])", R"("constraints": [{"then": {"pad": "32"}}])")),
               HasSubstr("no value of pad can pass it"));
   EXPECT_THAT(error_of(with(R"("pad": "all")", R"("constraints": [{"then": {"pad": {"min": 3}}}])")),
