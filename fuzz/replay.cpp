@@ -5,6 +5,7 @@
 // Exit code 1 for an exception, for an allocation beyond the bound of docs/fuzzing.md, and when the corpus is missing
 // or empty; what does not hold aborts. The file is named before it is tried, so that a crash tells whose it was.
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

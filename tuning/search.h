@@ -68,7 +68,7 @@ class Search {
   std::vector<Point> points_;  // runnable, in their order
   std::size_t place_ = 0;      // of the next one in points_, or in the defaults
   std::vector<std::size_t> shuffled_;
-  std::int64_t random_left_ = 0, tried_ = 0, same_ = 0;
+  std::int64_t random_left_ = 0, same_ = 0;
   std::set<std::string> mine_;   // identities of points_
   std::set<std::string> taken_;  // identities that were proposed
   std::map<std::string, std::int64_t> refused_;
