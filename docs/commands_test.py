@@ -29,6 +29,8 @@ NOT_RUN = {
     "./config.sh": "GitHub's runner",
     "git clone": "another machine",
     "git fetch": "the data branch of a repository",
+    ".ci/fuzz": "minutes, with another compiler; the workflow nightly, and .ci/scripts_test.py",
+    "build/fuzz/fuzz_": "a program that .ci/fuzz builds",
     ".ci/history": "on the data branch; .ci/scripts_test.py runs it",
     "parallel": "ssh to other machines",
     "for i in 1 2 3; do rsync": "ssh to other machines",
