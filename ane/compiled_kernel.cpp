@@ -125,7 +125,7 @@ void read_compiled_weight(const CompiledKernel& kernel, const Slot& slot, std::s
     const mil::Attribute* value = constant == nullptr ? nullptr : constant->attribute(key);
     const auto* named = value == nullptr ? nullptr : std::get_if<mil::BlobFile>(&value->literal.value);
     const auto file = named == nullptr ? kernel.program.weights.end() : kernel.program.weights.find(named->path);
-    if (file == kernel.program.weights.end())
+    if (named == nullptr || file == kernel.program.weights.end())
       throw std::logic_error("the program of " + kernel.name + " has no weight file for '" + slot.name + "'");
     return read_blob(file->second, named->offset, bytes, named->path).bytes;
   };

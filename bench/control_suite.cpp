@@ -19,7 +19,7 @@ constexpr std::int64_t kIterations = 100;
 
 /// A run that must give the same every time.
 template <typename Run>
-Subject steady(Run run, double moved_bytes = 0) {
+Subject steady(const Run& run, double moved_bytes = 0) {
   const auto expected = run();
   auto got = std::make_shared<std::decay_t<decltype(expected)>>(expected);
   Subject subject;

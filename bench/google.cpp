@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kPrefix = "--benchmark_";
 
 /// Since 1.8 a plain number is deprecated; before, a suffix is an error.
-std::string in_this_versions_words(const std::string& flag, std::string seconds) {
+std::string in_this_versions_words(const std::string& flag, const std::string& seconds) {
 #if ANEVAL_GOOGLE_BENCHMARK_VERSION >= 10800
   return flag + seconds + "s";
 #else

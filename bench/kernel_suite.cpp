@@ -31,7 +31,7 @@ std::string program_hash(const ValidatedKernel& kernel) { return kernel.ready->k
 /// The surface must hold the same bits as before the runs.
 std::function<void()> unchanged(std::shared_ptr<ane::Surface> surface, std::string what) {
   const std::string before = ane::surface_hash(*surface);
-  return [surface, what, before] {
+  return [surface = std::move(surface), what = std::move(what), before] {
     const std::string now = ane::surface_hash(*surface);
     if (now != before) throw hash_differs(what, before, now);
   };

@@ -66,7 +66,8 @@ class Blocking : public Eigen::internal::gemm_blocking_space<Eigen::RowMajor, T,
 /// out = left·right. What Eigen does for large products; it chooses other ways for vectors and for tiny ones, whose
 /// sums it adds in another order, and so does this.
 template <class T, int kLeft, int kRight>
-void multiply(Strided<T, kLeft> left, Strided<T, kRight> right, Eigen::Map<RowMajor<T>, 0, Eigen::OuterStride<>> out) {
+void multiply(const Strided<T, kLeft>& left, const Strided<T, kRight>& right,
+              Eigen::Map<RowMajor<T>, 0, Eigen::OuterStride<>> out) {
   const bool tiny = right.rows() + out.rows() + out.cols() < EIGEN_GEMM_TO_COEFFBASED_THRESHOLD;
   if (tiny || out.rows() == 1 || out.cols() == 1 || right.rows() == 0) {
     out.noalias() = left * right;

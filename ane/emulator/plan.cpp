@@ -127,7 +127,7 @@ void Planner::emit(const mil::Operation& operation, StepKind kind, Function func
   step.kind = kind;
   step.function = function;
   step.inputs = std::move(inputs);
-  step.output = std::move(output);
+  step.output = output;
   step.reduced = reduced;
   step.conv = conv;
   step.result = operation.result;

@@ -82,7 +82,7 @@ void Planner::plan_conv(const mil::Operation& operation, const mil::Arguments& a
   const Operand out = new_buffer(operation.type, operation.location);
   for (int i = 0; i < 2; ++i) {
     if (pad_type == "custom" && arguments.has("pad")) {
-      conv.pad_before[i] = arguments.ints("pad").at(static_cast<std::size_t>(2 * i));
+      conv.pad_before[i] = arguments.ints("pad").at(2 * static_cast<std::size_t>(i));
     } else if (pad_type != "valid" && pad_type != "custom") {
       // same, same_lower: the total that the output's size needs, the odd one behind (before for same_lower).
       const std::int64_t span = (weight.shape[2 + i] - 1) * conv.dilation[i] + 1;

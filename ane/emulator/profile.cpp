@@ -66,7 +66,7 @@ std::vector<Ground> h16_grounds() {
 
 std::vector<Ground> h18_grounds() {
   std::vector<Ground> grounds = h16_grounds();
-  const auto set = [&](Rule rule, Ground ground) { grounds[static_cast<std::size_t>(rule)] = ground; };
+  const auto set = [&](Rule rule, Ground ground) { grounds[static_cast<std::size_t>(rule)] = std::move(ground); };
   set(Rule::elementwise, {measured, kStudyM6});
   set(Rule::slice, {unmeasured, "taken from M5"});
   set(Rule::bias, {measured, kStudyM6});
@@ -78,7 +78,7 @@ std::vector<Ground> h18_grounds() {
 
 std::vector<Ground> h17_grounds() {
   std::vector<Ground> grounds(all_rules().size(), {assumed, "M4 and M6 agree, so M5 should"});
-  const auto set = [&](Rule rule, Ground ground) { grounds[static_cast<std::size_t>(rule)] = ground; };
+  const auto set = [&](Rule rule, Ground ground) { grounds[static_cast<std::size_t>(rule)] = std::move(ground); };
   set(Rule::overflow, {measured, kForge});
   set(Rule::reduce_sum, {contested, kReduceSum});
   set(Rule::slice, {measured, "ANEForge: exact on M4 and M5"});

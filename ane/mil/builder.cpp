@@ -278,7 +278,7 @@ Value Builder::slice(const Value& x, const Shape& begin, const Shape& size, std:
             name);
 }
 
-Value Builder::reshape(const Value& x, Shape shape, std::string_view name) {
+Value Builder::reshape(const Value& x, const Shape& shape, std::string_view name) {
   return op("reshape", {{"x", x}, {"shape", ints(shape, std::string(name) + "_shape")}}, name);
 }
 

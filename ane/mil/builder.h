@@ -66,7 +66,7 @@ class Builder {
 
   // Operations; `name` is the SSA identifier of the result (made unique when taken).
   Value slice(const Value& x, const Shape& begin, const Shape& size, std::string_view name);
-  Value reshape(const Value& x, Shape shape, std::string_view name);
+  Value reshape(const Value& x, const Shape& shape, std::string_view name);
   Value transpose(const Value& x, const Shape& perm, std::string_view name);
   Value matmul(const Value& x, const Value& y, bool transpose_x, bool transpose_y, std::string_view name);
   Value add(const Value& x, const Value& y, std::string_view name);
