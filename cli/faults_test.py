@@ -63,6 +63,7 @@ class Fault(unittest.TestCase):
         lines = [line for line in error.splitlines() if line.startswith("aneval: ")]
         self.assertEqual(len(lines), 1, error)
         self.assertGreaterEqual(lines[0].count(": "), 2, error)
+        self.assertNotIn("internal error", lines[0])
         for text in texts:
             self.assertIn(text, lines[0])
 
@@ -161,6 +162,10 @@ class Permissions(Fault):
         self.assert_refused(self.run_command(*user, ANEVAL, "report", "closed.csv", "--out", "r"), "closed.csv", codes=(2, 3))
         for command in self.commands("closed")[:2]:
             self.assert_refused(self.run_command(*user, ANEVAL, *command), "closed/", "Permission denied", codes=(2, 3))
+        # A folder in one that cannot even be looked into.
+        (self.folder / "shut").mkdir(mode=0)
+        for command in self.commands("shut")[2:4]:
+            self.assert_refused(self.run_command(*user, ANEVAL, *command), "shut/", "Permission denied", codes=(2, 3))
 
 
 class Signals(Fault):

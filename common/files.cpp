@@ -142,7 +142,8 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   // "a/." has been made although nothing is left to make at its end.
-  if (fs::is_directory(folder)) return;
+  std::error_code unreadable;
+  if (fs::is_directory(folder, unreadable)) return;
   throw input_error(folder.string(), "cannot be made a folder" + (error ? ": " + error.message() : std::string()),
                     "choose another one");
 }
