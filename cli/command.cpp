@@ -132,9 +132,7 @@ std::vector<Record> profile_rows(const Session& session) {
 std::string shell_quoted(const std::string& text) {
   const std::string safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
   if (!text.empty() && text.find_first_not_of(safe) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
+  return single_quoted(text);
 }
 
 bool show_progress() { return isatty(STDERR_FILENO) == 1; }

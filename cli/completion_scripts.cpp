@@ -9,13 +9,6 @@
 namespace aneval::cli {
 namespace {
 
-/// In single quotes, for both shells.
-std::string in_quotes(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 std::vector<std::string> option_names(const CommandEntry& command) {
   std::vector<std::string> names;
   for (const OptionEntry& option : command.options) names.insert(names.end(), option.names.begin(), option.names.end());
@@ -46,11 +39,12 @@ std::vector<Arm> arms(const CommandEntry& root) {
     for (const OptionEntry& option : command->options)
       if (option.values > 0)
         for (const std::string& name : option.names)
-          add(option.offered, option.values, in_quotes(command->path + " " + name));
+          add(option.offered, option.values, single_quoted(command->path + " " + name));
     std::size_t place = 1;
     for (const OptionEntry& positional : command->positionals) {
       const std::string at = command->path + " @";
-      add(positional.offered, 1, positional.repeated ? in_quotes(at) + "*" : in_quotes(at + std::to_string(place)));
+      add(positional.offered, 1,
+          positional.repeated ? single_quoted(at) + "*" : single_quoted(at + std::to_string(place)));
       ++place;
     }
   }
@@ -68,7 +62,7 @@ std::string values_function(const CommandEntry& root) {
     const std::string places =
         std::string(v.files ? "files " : "") + (v.folders ? "folders " : "") + (v.pairs ? "pairs" : "");
     text += fmt::format("    {})\n      count={} offered={} places={} ;;\n", join(arm.patterns, "|"), arm.count,
-                        in_quotes(join(v.words, " ")), in_quotes(places));
+                        single_quoted(join(v.words, " ")), single_quoted(places));
   }
   return text + "  esac\n}\n\n";
 }
@@ -223,7 +217,7 @@ fi
 /// `name:text` of _describe.
 std::string described(const std::string& name, std::string text) {
   std::ranges::replace(text, '\n', ' ');
-  return in_quotes(name + ":" + text);
+  return single_quoted(name + ":" + text);
 }
 
 }  // namespace
@@ -234,8 +228,9 @@ std::string bash_completion(const CommandEntry& root) {
       "# ~/.local/share/bash-completion/completions.\n\n"
       "# _aneval_command COMMAND: its commands and options.\n_aneval_command() {\n  case $1 in\n";
   for (const CommandEntry* command : flattened(root))
-    text += fmt::format("    {})\n      subcommands={}\n      flags={} ;;\n", in_quotes(command->path),
-                        in_quotes(join(command_names(*command), " ")), in_quotes(join(option_names(*command), " ")));
+    text += fmt::format("    {})\n      subcommands={}\n      flags={} ;;\n", single_quoted(command->path),
+                        single_quoted(join(command_names(*command), " ")),
+                        single_quoted(join(option_names(*command), " ")));
   return text + "  esac\n}\n\n" + values_function(root) + std::string(kBashDriver);
 }
 
@@ -251,7 +246,7 @@ std::string zsh_completion(const CommandEntry& root) {
     for (const CommandEntry& below : command->commands) commands.push_back(described(below.name, below.text));
     for (const OptionEntry& option : command->options)
       for (const std::string& name : option.names) options.push_back(described(name, option.text));
-    text += fmt::format("    {})\n      subcommands=({})\n      flags=({}) ;;\n", in_quotes(command->path),
+    text += fmt::format("    {})\n      subcommands=({})\n      flags=({}) ;;\n", single_quoted(command->path),
                         join(commands, "\n        "), join(options, "\n        "));
   }
   return text + "  esac\n}\n\n" + values_function(root) + std::string(kZshDriver);

@@ -73,6 +73,12 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
+std::string single_quoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 std::vector<std::pair<std::string, std::string>> parse_pairs(std::string_view text, std::string_view what) {
   const char* remedy = "write key=value entries joined by ';'";
   std::vector<std::pair<std::string, std::string>> pairs;

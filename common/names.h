@@ -20,6 +20,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 /// "a,,b" has three parts, the empty text none.
 std::vector<std::string> split(std::string_view text, char separator);
 
+/// One word for a shell, whatever the text is: in single quotes.
+std::string single_quoted(std::string_view text);
+
 /// "a=1;b=2" in order. Errors name `what`: an entry without '=', an empty or repeated key.
 std::vector<std::pair<std::string, std::string>> parse_pairs(std::string_view text, std::string_view what);
 

@@ -50,6 +50,12 @@ TEST(Names, SplitKeepsEmptyPartsAndJoinPutsThemBack) {
   EXPECT_EQ(join({}, ","), "");
 }
 
+TEST(Names, SingleQuotedIsOneWordOfAShell) {
+  EXPECT_EQ(single_quoted("kernel=a;b c"), "'kernel=a;b c'");
+  EXPECT_EQ(single_quoted("it's"), "'it'\\''s'");
+  EXPECT_EQ(single_quoted(""), "''");
+}
+
 TEST(Names, PairsKeepTheirOrder) {
   EXPECT_THAT(parse_pairs("b=1;a=x=y;c=", "variant"), ElementsAre(Pair("b", "1"), Pair("a", "x=y"), Pair("c", "")));
   EXPECT_THAT(parse_pairs("", "variant"), IsEmpty());

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "common/names.h"
+
 namespace aneval::reports {
 
 bool in(std::string_view word, std::initializer_list<std::string_view> words) {
@@ -83,27 +85,22 @@ std::vector<NamedSetting> named_settings(const SettingsMap& settings) {
 }
 
 std::string reproduce_command(const Setting& setting, const SeriesMap& series, const SeriesKey& key) {
-  const auto quoted = [](const std::string& text) {
-    std::string result = "'";
-    for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return result + "'";
-  };
   const std::string device =
       " --backend " + setting.backend + (setting.profile.empty() ? "" : " --profile " + setting.profile);
   if (key.phase == "validate" && !key.case_text.empty()) {
     const bool real = case_value(key, "data") == "real";
     return "aneval validate" + device + (real ? " --weights WEIGHTS --tokenizer TOKENIZER --text TEXT" : "") +
-           " --case " + quoted(key.case_text);
+           " --case " + single_quoted(key.case_text);
   }
   SeriesKey name = key;
   name.metric = "benchmark";
   const auto found = series.find(name);
   if (found == series.end() || found->second.text.empty()) return {};
   std::string command = "aneval bench" + device;
-  if (!key.model.empty()) command += " --model " + quoted(key.model);
+  if (!key.model.empty()) command += " --model " + single_quoted(key.model);
   if (key.seq) command += fmt::format(" --seq {}", *key.seq);
-  if (!key.variant.empty() && key.variant != "default") command += " --variant " + quoted(key.variant);
-  return command + " --benchmark_filter=" + quoted("^" + found->second.text + "$");
+  if (!key.variant.empty() && key.variant != "default") command += " --variant " + single_quoted(key.variant);
+  return command + " --benchmark_filter=" + single_quoted("^" + found->second.text + "$");
 }
 
 bool is_skipped(Status status) { return status == Status::skipped || status == Status::constraint; }
