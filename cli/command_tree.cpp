@@ -50,9 +50,14 @@ std::vector<std::string> members(const std::string& limits) {
   return split(limits.substr(begin + 1, end - begin - 1), ',');
 }
 
+/// CLI11 calls an option with a name that also takes a place positional too.
+bool is_positional(const CLI::Option& option) {
+  return option.get_positional() && option.get_lnames().empty() && option.get_snames().empty();
+}
+
 OptionEntry entry(const CLI::Option& option) {
   OptionEntry e;
-  if (option.get_positional() && option.get_lnames().empty() && option.get_snames().empty()) {
+  if (is_positional(option)) {
     e.names = {option.get_name(true)};
   } else {
     for (const std::string& name : option.get_lnames()) e.names.push_back("--" + name);
@@ -85,10 +90,8 @@ CommandEntry entry(const CLI::App& app, const std::string& path) {
   // CLI11 hands a footer down to every command: one that is the parent's says nothing new.
   if (app.get_parent() == nullptr || app.get_parent()->get_footer() != app.get_footer()) e.footer = app.get_footer();
   e.needs_command = app.get_require_subcommand_min() > 0;
-  for (const CLI::Option* option : app.get_options()) {
-    const bool positional = option->get_positional() && option->get_lnames().empty() && option->get_snames().empty();
-    if (!option->get_group().empty()) (positional ? e.positionals : e.options).push_back(entry(*option));
-  }
+  for (const CLI::Option* option : app.get_options())
+    if (!option->get_group().empty()) (is_positional(*option) ? e.positionals : e.options).push_back(entry(*option));
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     if (!command->get_group().empty())
       e.commands.push_back(entry(*command, path.empty() ? command->get_name() : path + " " + command->get_name()));

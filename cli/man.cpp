@@ -24,7 +24,7 @@ constexpr Entry kExitStatus[] = {
     {"128 + N", "ended by signal N (130: SIGINT, 143: SIGTERM), after what was done was written"},
 };
 
-/// manual_test.cpp looks for every variable that the sources ask for.
+/// manual_test.py looks for every variable that the sources ask for.
 constexpr Entry kEnvironment[] = {
     {"ANEVAL_ANE_FRAMEWORK",
      "path of a library that takes the place of Apple's private framework; its rows have the backend apple-standin"},

@@ -107,7 +107,7 @@ def smaller(arguments):
         pathlib.Path("small-sweep.json").write_text(json.dumps(text))
         call[1] = "small-sweep.json"
     call = ["shape.json" if word in ("Qwen3-0.6B", "Stories110M") else word for word in call]
-    takes_model = command in ("validate", "bench", "train", "run", "stage") and not has("--programs")
+    takes_model = command in ("validate", "bench", "train", "run", "stage")
     if takes_model and not has("--model") and not has("--weights"):
         call += ["--model", "shape.json"]
     if command == "train":
@@ -122,9 +122,8 @@ def smaller(arguments):
         call += ["--benchmark_min_time=0.001"] + ([] if has("--benchmark_filter") or has("--kernel") else ["--benchmark_filter=woFwd/"])
     if "--ab" in call:
         call += ["--blocks", "1", "--confirm", "0"]
-    for i, word in enumerate(call):
-        if word == "in.safetensors":
-            call[i] = "in-program.safetensors" if call[:2] == ["mil", "run"] else "in.safetensors"
+    if call[:2] == ["mil", "run"]:
+        call = ["in-program.safetensors" if word == "in.safetensors" else word for word in call]
     return call
 
 
