@@ -103,17 +103,9 @@ Json parse_object(std::string_view text, std::string_view where) {
   if (text.size() > kFileLimitBytes)
     throw input_error(std::string(where), "larger than the " + std::to_string(kFileLimitBytes) + " bytes allowed here",
                       "check that this is the intended file");
-  check_json_depth(text, where);
+  const auto json = parse_json<Json>(text, where, "correct the file");
   if (const auto repeated = repeated_json_key(text))
     throw input_error(place(where, *repeated), "occurs twice", "keep one of the two");
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    std::string reason = error.what();
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    throw input_error(std::string(where), "malformed JSON: " + reason, "correct the file");
-  }
   if (!json.is_object()) throw input_error(std::string(where), "not a JSON object", "write {\"name\": …}");
   return json;
 }

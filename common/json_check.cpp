@@ -1,5 +1,6 @@
 #include "common/json_check.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -63,5 +64,20 @@ void check_json_depth(std::string_view text, std::string_view where) {
       --depth;
   }
 }
+
+template <class Json>
+Json parse_json(std::string_view text, std::string_view where, std::string_view remedy) {
+  check_json_depth(text, where);
+  try {
+    return Json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    std::string reason = error.what();
+    if (const auto id = reason.find("] "); id != std::string::npos) reason.erase(0, id + 2);
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    throw input_error(std::string(where), "malformed JSON: " + reason, std::string(remedy));
+  }
+}
+template nlohmann::json parse_json(std::string_view, std::string_view, std::string_view);
+template nlohmann::ordered_json parse_json(std::string_view, std::string_view, std::string_view);
 
 }  // namespace aneval

@@ -21,16 +21,15 @@ constexpr std::uintmax_t kMaxSideFileBytes = 1 << 20;
 void read_environment(const fs::path& file, ResultSet& set) {
   if (!fs::exists(file)) return;
   const std::string text = read_text_file(file, kMaxSideFileBytes);
-  check_json_depth(text, file.string());
+  const std::string remedy = "remove it, or write it with `aneval doctor --json`";
+  const auto json = parse_json<nlohmann::json>(text, file.string(), remedy);
   try {
-    const auto json = nlohmann::json::parse(text);
     if (const int schema = json.value("schema", 0); schema != kRecordSchema)
       throw input_error(
           file.string(), "has schema " + std::to_string(schema),
           "this version reads schema " + std::to_string(kRecordSchema) + ": use the version of aneval that wrote it");
   } catch (const nlohmann::json::exception& error) {
-    throw input_error(file.string(), std::string("is no environment: ") + error.what(),
-                      "remove it, or write it with `aneval doctor --json`");
+    throw input_error(file.string(), std::string("is no environment: ") + error.what(), remedy);
   }
   set.environments.push_back(text);
 }

@@ -149,7 +149,7 @@ TEST(ReadResultSet, WhatCannotBeReadIsAProblemOfTheSet) {
   write_file(folder / "environment.json", std::string_view(R"({"schema": 7})"));
   EXPECT_THAT(problem(), HasSubstr("environment.json: has schema 7"));
   write_file(folder / "environment.json", std::string_view("not json"));
-  EXPECT_THAT(problem(), HasSubstr("is no environment"));
+  EXPECT_THAT(problem(), HasSubstr("malformed JSON"));
   write_file(folder / "environment.json", std::string_view("[1]"));
   EXPECT_THAT(problem(), HasSubstr("is no environment"));
   write_file(folder / "environment.json", std::string_view(R"({"schema": 1})"));

@@ -277,13 +277,7 @@ void SweepFile::set_profile(const std::string& profile) {
 }
 
 SweepFile parse_sweep(std::string_view text, const std::string& where, const std::filesystem::path& folder) {
-  check_json_depth(text, where);
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw input_error(where, std::string("is no JSON: ") + error.what(), "correct the file");
-  }
+  const auto json = parse_json<Json>(text, where, "correct the file");
   const Reader read{where, folder};
   read.only(json, "", {"name", "note", "parameters", "constraints", "budget", "search", "measure", "confirm"});
   SweepFile file;

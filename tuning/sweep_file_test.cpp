@@ -84,7 +84,7 @@ TEST(SweepFile, ConstraintsAreImplications) {
 }
 
 TEST(SweepFile, MistakesAreNamed) {
-  EXPECT_THAT(error_of("{"), AllOf(HasSubstr("sweep.json"), HasSubstr("no JSON")));
+  EXPECT_THAT(error_of("{"), AllOf(HasSubstr("sweep.json"), HasSubstr("malformed JSON")));
   EXPECT_THAT(error_of(R"({"paramters": {}})"), AllOf(HasSubstr("paramters"), HasSubstr("parameters")));
   EXPECT_THAT(error_of("{}"), HasSubstr("parameters: there is none"));
   EXPECT_THAT(error_of(R"({"parameters": {"kernel": "woFwd"}})"), HasSubstr("has no model"));

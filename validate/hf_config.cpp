@@ -65,13 +65,7 @@ constexpr std::array<Refusal, 15> kRefusals = {{
 class Config {
  public:
   explicit Config(const std::filesystem::path& file) : file_(file.string()) {
-    const std::string text = read_text_file(file, kFileLimitBytes);
-    check_json_depth(text, file_);
-    try {
-      json_ = Json::parse(text);
-    } catch (const Json::exception&) {
-      throw input_error(file_, "is no JSON", "check that it was copied completely");
-    }
+    json_ = parse_json<Json>(read_text_file(file, kFileLimitBytes), file_, "check that it was copied completely");
     if (!json_.is_object()) throw input_error(file_, "is no JSON object", "take the config.json of a model");
   }
 

@@ -29,7 +29,7 @@ TEST_F(HfWeights, ConfigsOfOtherModelsAreRefused) {
   EXPECT_THAT(error_with("rope_theta", -1), HasSubstr("rope_theta: is -1"));
   EXPECT_THAT(error_with("tie_word_embeddings", "no"), HasSubstr("tie_word_embeddings: is \"no\""));
   write_file(folder() / "config.json", std::string_view("{"));
-  EXPECT_THAT(error(), HasSubstr("config.json: is no JSON"));
+  EXPECT_THAT(error(), HasSubstr("config.json: malformed JSON"));
   std::filesystem::remove(folder() / "config.json");
   EXPECT_THAT(error(), HasSubstr("has no config.json"));
 }
@@ -125,7 +125,7 @@ TEST_F(HfWeights, DamagedShardsAreErrors) {
   EXPECT_THAT(with(bad), HasSubstr("normalises queries"));
   EXPECT_THAT(with({{"weight_map", json::array()}}), HasSubstr("no map of tensors to files"));
   write_file(folder() / "model.safetensors.index.json", std::string_view("no"));
-  EXPECT_THAT(error(), HasSubstr("is no JSON"));
+  EXPECT_THAT(error(), HasSubstr("malformed JSON"));
 
   index_ = good;
   write_index();

@@ -133,14 +133,8 @@ Weights load_file(const fs::path& path, const std::optional<ModelShape>& asked) 
 /// model.safetensors.index.json: the shard of every tensor.
 std::map<std::string, std::string> read_index(const fs::path& path) {
   const std::string place = path.string() + ": weight_map";
-  const std::string text = read_text_file(path, kIndexLimitBytes);
-  check_json_depth(text, path.string());
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception&) {
-    throw input_error(path.string(), "is no JSON", "check that it was copied completely");
-  }
+  const auto json = parse_json<nlohmann::json>(read_text_file(path, kIndexLimitBytes), path.string(),
+                                               "check that it was copied completely");
   const std::string remedy = "take the index that was saved with the shards";
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
       json["weight_map"].empty())

@@ -17,15 +17,7 @@ constexpr std::uintmax_t kFileLimitBytes = std::uintmax_t{1} << 26;
 constexpr const char* kProbeAgain = "write it anew with `aneval probe --out FILE.json`";
 
 Json parse_file(const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, kFileLimitBytes);
-  check_json_depth(text, file.string());
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    std::string reason = error.what();
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    throw input_error(file.string(), "malformed JSON: " + reason, kProbeAgain);
-  }
+  return parse_json<Json>(read_text_file(file, kFileLimitBytes), file.string(), kProbeAgain);
 }
 
 /// The text of a member; empty when there is none.
@@ -154,6 +146,7 @@ std::string hex_text(std::span<const ane::half_t> bits) {
 }
 
 std::vector<ane::half_t> parse_hex(std::string_view text) {
+  if (text.size() % 4 != 0) return {};
   std::vector<ane::half_t> bits(text.size() / 4);
   for (std::size_t i = 0; i < bits.size(); ++i) {
     const char* end = text.data() + 4 * i + 4;
