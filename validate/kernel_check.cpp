@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/evaluator.h"
@@ -11,9 +10,9 @@
 #include "ane/mil/text.h"
 #include "ane/staging.h"
 #include "common/error.h"
-#include "common/hash.h"
 #include "common/stopwatch.h"
 #include "validate/shadow.h"
+#include "validate/staged_inputs.h"
 
 namespace aneval::validate {
 namespace {
@@ -32,131 +31,6 @@ std::string program_key(const Case& c) {
   key.ic = c.ic;
   key.oc = c.oc;
   return case_text(key);
-}
-
-/// The natural weight's number that belongs to element [c, w] of a slot, by the slot's name alone: `wq_t` is the
-/// transpose of `wq`.
-/// With the slot's factor.
-double natural_number(const ane::Slot& slot, const CaseData& data, std::int64_t c, std::int64_t w) {
-  const bool transposed = slot.name.ends_with("_t");
-  const Tensor& natural = data.weights.at(transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name);
-  const std::int64_t at = transposed ? w * slot.channels.size() + c : c * slot.width.size() + w;
-  return static_cast<double>(natural.data[static_cast<std::size_t>(at)]) * slot.scale;
-}
-
-/// An 8-bit weight, q·s as the program's text and files say, lies within half a step of the natural one; how large a
-/// step may be is worked out from the natural weights of the output channel: nine scales from max/127 to twice that.
-void check_eight_bits(const ane::Slot& slot, const CaseData& data, const reference::Matrix<float>& held) {
-  const bool columns =
-      slot.name.ends_with("_t") || slot.weight == "w";  // natural rows are outputs, dynMatmul's columns
-  const std::int64_t lines = columns ? held.cols() : held.rows(), depth = columns ? held.rows() : held.cols();
-  for (std::int64_t line = 0; line < lines; ++line) {
-    const auto place = [&](std::int64_t i) { return columns ? std::pair{i, line} : std::pair{line, i}; };
-    double largest = 0;
-    for (std::int64_t i = 0; i < depth; ++i)
-      largest = std::max(largest, std::abs(natural_number(slot, data, place(i).first, place(i).second)));
-    const double half_step = std::max(2 * (9.0 / 8) * largest / 127, 0x1p-19) / 2;
-    for (std::int64_t i = 0; i < depth; ++i) {
-      const auto [c, w] = place(i);
-      const double expected = natural_number(slot, data, c, w);
-      if (!(std::abs(static_cast<double>(held(c, w)) - expected) <= half_step))
-        throw Error(ExitCode::check_failed, "8-bit weight " + slot.name,
-                    fmt::format("channel {} column {} holds {}, the weight {} gives {} within {:.3g}", c, w, held(c, w),
-                                slot.weight, expected, half_step),
-                    "the program's numbers, scales and zero point are not those of the layer's weights");
-    }
-  }
-}
-
-/// What a slot must hold, worked out from its name and the natural tensor alone, not from the layout's own idea of it:
-/// `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets, on the surface or in the
-/// program.
-void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
-                          const reference::Matrices<float>& inputs) {
-  for (const ane::Slot& slot : layout.operands()) {
-    if (slot.kind != ane::SlotKind::weight) continue;
-    if (slot.eight_bits) {
-      check_eight_bits(slot, data, inputs.at(slot.name));
-      continue;
-    }
-    const bool transposed = slot.name.ends_with("_t");
-    const std::string weight = transposed ? slot.name.substr(0, slot.name.size() - 2) : slot.name;
-    const Tensor& natural = data.weights.at(weight);
-    const std::int64_t channels = slot.channels.size(), width = slot.width.size();
-    const float* staged = inputs.at(slot.name).data();
-    for (std::int64_t c = 0; c < channels; ++c) {
-      for (std::int64_t w = 0; w < width; ++w) {
-        const float source = natural.data[static_cast<std::size_t>(transposed ? w * channels + c : c * width + w)];
-        const ane::half_t expected = ane::to_half(static_cast<double>(source) * slot.scale);
-        const float got = staged[c * width + w];
-        if (!(got == ane::to_float(expected)))
-          throw Error(ExitCode::check_failed, "staging of slot " + slot.name,
-                      fmt::format("channel {} column {} holds {}, the weight {} gives {}", c, w, got, weight,
-                                  ane::to_float(expected)),
-                      "the packed layout and the staging disagree");
-      }
-    }
-  }
-}
-
-/// Which slot holds what fp16 cannot; the exact reference of an infinite input means nothing. Empty: none.
-std::string beyond_fp16(const ane::PackedLayout& layout, const reference::Matrices<float>& inputs) {
-  for (const ane::Slot& slot : layout.slots()) {
-    const reference::Matrix<float>& m = inputs.at(slot.name);
-    const auto count = std::count_if(m.data(), m.data() + m.size(), [](float value) { return !std::isfinite(value); });
-    if (count > 0)
-      return fmt::format("slot {} of the input: {} of {} values are beyond fp16 (65504) or NaN: {}", slot.name, count,
-                         m.size(), is_gradient(slot.name) ? "take a smaller loss scale" : "take smaller data");
-  }
-  return {};
-}
-
-/// What the kernel computes from: what lies on the surface, slot by slot, and the weights in the program.
-reference::Matrices<float> kernel_inputs(const ane::CompiledKernel& kernel, ane::Surface& input) {
-  reference::Matrices<float> inputs;
-  const auto values = [&](const ane::Slot& slot) {
-    reference::Matrix<float>& m = inputs[slot.name];
-    m.resize(slot.channels.size(), slot.width.size());
-    return std::span(m.data(), static_cast<std::size_t>(m.size()));
-  };
-  for (const ane::Slot& slot : kernel.layout.slots()) ane::read_slot(kernel.layout, slot.name, input, values(slot));
-  for (const ane::Slot& slot : kernel.layout.compiled()) ane::read_compiled_weight(kernel, slot, values(slot));
-  return inputs;
-}
-
-/// In place of 8-bit weights the natural ones: the reference computes with these, so that what quantizing costs is part
-/// of the error that is bounded.
-void take_natural_weights(const ane::PackedLayout& layout, const CaseData& data, reference::Matrices<float>& inputs) {
-  for (const ane::Slot& slot : layout.compiled()) {
-    if (!slot.eight_bits) continue;
-    reference::Matrix<float>& m = inputs.at(slot.name);
-    for (std::int64_t c = 0; c < m.rows(); ++c)
-      for (std::int64_t w = 0; w < m.cols(); ++w) m(c, w) = static_cast<float>(natural_number(slot, data, c, w));
-  }
-}
-
-/// Of the weights that a program is to hold, and of the activations that it is calibrated on; empty when it holds none.
-std::string compiled_weights_hash(const ane::PackedLayout& layout, const CaseData& data, const ane::Variant& variant) {
-  if (layout.compiled().empty()) return {};
-  Hasher hasher;
-  if (variant.weights == ane::Weights::w8a8)
-    for (const auto& [slot, tensor] : data.activations)
-      hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
-  for (const ane::Slot& slot : layout.compiled()) {
-    const Tensor& tensor = data.weights.at(slot.weight);
-    hasher.add(tensor.data.data(), tensor.data.size() * sizeof(float));
-  }
-  return hasher.digest();
-}
-
-/// Which weight cannot be compiled in, because fp16 cannot hold it. Empty: all can.
-std::string compiled_beyond_fp16(const ane::PackedLayout& layout, const CaseData& data) {
-  for (const ane::Slot& slot : layout.compiled())
-    for (const ane::half_t bits : ane::staged_bits(slot, data.weights))
-      if (!std::isfinite(ane::to_float(bits)))
-        return fmt::format("weight {} of the program: a value is beyond fp16 (65504) or NaN: take smaller data",
-                           slot.weight);
-  return {};
 }
 
 reference::Matrices<double> in_double(const reference::Matrices<float>& inputs) {
@@ -189,6 +63,41 @@ std::vector<Shadow> block_shadows(const ane::PackedLayout& layout, const ane::Bl
   for (std::int64_t c = 0; c < block.channels.size(); ++c)
     for (std::int64_t t = 0; t < block.width.size(); ++t) shadows.push_back(output[layout.output_place(block, c, t)]);
   return shadows;
+}
+
+/// Of every block, by name.
+std::map<std::string, std::vector<Shadow>> all_shadows(const ane::PackedLayout& layout,
+                                                       std::span<const Shadow> output) {
+  std::map<std::string, std::vector<Shadow>> shadows;
+  for (const ane::Block& block : layout.blocks()) shadows[block.name] = block_shadows(layout, block, output);
+  return shadows;
+}
+
+/// `exact` are the program's shadows without any error, `shadows` those of the chip's arithmetic; the latter are
+/// widened by what constants of unknown origin may have been.
+BlockJudgement judge_block(const ane::Block& block, std::span<const float> device, std::span<const double> reference,
+                           std::span<const float> reference_in_float, const std::vector<Shadow>& exact,
+                           std::vector<Shadow>& shadows) {
+  BlockJudgement j;
+  j.block = block.name;
+  j.channels = block.channels.size();
+  j.tokens = block.width.size();
+  j.program = compare_program(exact, reference, j.tokens);
+  for (std::size_t i = 0; i < shadows.size(); ++i) {
+    const double constants = exact[i].bound;
+    shadows[i].bound += constants;
+    shadows[i].variance += static_cast<float>(constants * constants / 3);
+  }
+  j.device = compare_device(device, reference, shadows, j.tokens);
+  compare_spread(device, reference, shadows, j);
+  j.reference_error = reference_error(reference_in_float, reference, shadows);
+  j.metrics = compute_metrics(device, reference);
+  for (const Shadow& shadow : shadows) {
+    j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.straddles() ? 1 : 0;
+    j.straddling_elements += shadow.straddles() ? 1 : 0;
+  }
+  conclude(j);
+  return j;
 }
 
 /// Evaluates from a poisoned output and returns the hash of what was written.
@@ -312,7 +221,7 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
 
   ane::stage_weights(layout, data.weights, input, options_.pool);
   for (const auto& [slot, tensor] : data.activations) ane::write_slot(layout, slot, tensor.data, input);
-  reference::Matrices<float> inputs = kernel_inputs(kernel, input);
+  reference::Matrices<float> inputs = staged_inputs(kernel, input);
   check_staged_weights(layout, data, inputs);
   take_natural_weights(layout, data, inputs);
   if (const std::string beyond = beyond_fp16(layout, inputs); !beyond.empty()) {
@@ -321,11 +230,10 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     return;
   }
 
-  const reference::Matrices<double> expected =
-      options_.references.find(c.kernel).in_double(c.shape, reference_options(c.variant), in_double(inputs));
-
-  const reference::Matrices<float> in_float =
-      options_.references.find(c.kernel).in_float(c.shape, reference_options(c.variant), inputs);
+  const reference::KernelReference& reference = options_.references.find(c.kernel);
+  const reference::Options as = reference_options(c.variant);
+  const reference::Matrices<double> expected = reference.in_double(c.shape, as, in_double(inputs));
+  const reference::Matrices<float> in_float = reference.in_float(c.shape, as, inputs);
 
   result.output_hash = evaluate(*options_.device, *ready.request, generation_++);
   const std::string second = evaluate(*options_.device, *ready.request, generation_++);
@@ -335,44 +243,23 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
   const auto plan = std::make_shared<const emulator::Plan>(
       emulator::make_plan(program, kernel.program.weights, options_.profile.slice_gain));
   emulator::require_rules(*plan, options_.profile);
-  std::map<std::string, std::vector<Shadow>> exact;
-  {
-    const auto evaluator = run_shadows(kernel, plan, ErrorModel::exact(), input, options_.pool);
-    for (const ane::Block& block : layout.blocks())
-      exact[block.name] = block_shadows(layout, block, evaluator->output(0));
-  }
-  const auto evaluator = run_shadows(kernel, plan, ErrorModel::of(options_.profile), input, options_.pool);
+  // One set of shadows after the other: they are most of a case's memory.
+  const auto shadows_of = [&](const ErrorModel& model) {
+    return all_shadows(layout, run_shadows(kernel, plan, model, input, options_.pool)->output(0));
+  };
+  const std::map<std::string, std::vector<Shadow>> exact = shadows_of(ErrorModel::exact());
+  std::map<std::string, std::vector<Shadow>> on_chip = shadows_of(ErrorModel::of(options_.profile));
 
   for (const ane::Block& block : layout.blocks()) {
-    BlockJudgement j;
-    j.block = block.name;
-    j.channels = block.channels.size();
-    j.tokens = block.width.size();
-    const auto n = static_cast<std::size_t>(j.channels * j.tokens);
     const auto found = expected.find(block.name);
     if (found == expected.end())
       throw std::logic_error("the reference of " + c.kernel + " has no block '" + block.name + "'");
-    const std::span<const double> reference(found->second.data(), n);
+    const auto n = static_cast<std::size_t>(block.channels.size() * block.width.size());
     std::vector<float> device(n);
     ane::read_block(layout, block.name, *ready.request->output(), device);
-    std::vector<Shadow> shadows = block_shadows(layout, block, evaluator->output(0));
-
-    const std::vector<Shadow>& program_shadows = exact.at(block.name);
-    j.program = compare_program(program_shadows, reference, j.tokens);
-    for (std::size_t i = 0; i < n; ++i) {
-      const double constants = program_shadows[i].bound;  // what constants of unknown origin may have been
-      shadows[i].bound += constants;
-      shadows[i].variance += static_cast<float>(constants * constants / 3);
-    }
-    j.device = compare_device(device, reference, shadows, j.tokens);
-    compare_spread(device, reference, shadows, j);
-    j.reference_error = reference_error({in_float.at(block.name).data(), n}, reference, shadows);
-    j.metrics = compute_metrics(device, reference);
-    for (const Shadow& shadow : shadows) {
-      j.exact_elements += shadow.bound < kSingleNumberBound && !shadow.straddles() ? 1 : 0;
-      j.straddling_elements += shadow.straddles() ? 1 : 0;
-    }
-    conclude(j);
+    std::vector<Shadow>& shadows = on_chip.at(block.name);
+    BlockJudgement j = judge_block(block, device, {found->second.data(), n}, {in_float.at(block.name).data(), n},
+                                   exact.at(block.name), shadows);
     if (worse(j.status, result.status)) {
       result.status = j.status;
       result.reason = "block " + j.block + ": " + j.reason;
@@ -381,9 +268,8 @@ void KernelChecker::judge(const Case& c, const CaseData& data, Ready& ready, Cas
     result.blocks.push_back(std::move(j));
   }
   result.attributions =
-      attribute_errors({c.shape, reference_options(c.variant), layout, data.weights, data.activations,
-                        options_.references.find(c.kernel).in_double, expected, plan, kernel.program.exact_constants,
-                        input, *ready.request->output(), options_.pool},
+      attribute_errors({c.shape, as, layout, data.weights, data.activations, reference.in_double, expected, plan,
+                        kernel.program.exact_constants, input, *ready.request->output(), options_.pool},
                        result.blocks);
   if (c.data != DataKind::exact)
     result.statistics = case_statistics(data, layout, input, plan, options_.profile, options_.pool);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -12,7 +11,6 @@
 #include "common/statistics.h"
 #include "reports/format.h"
 #include "reports/gate/deterministic.h"
-#include "reports/gate/paired.h"
 #include "reports/gate/rules.h"
 
 namespace aneval::gate {
@@ -299,37 +297,6 @@ std::vector<bool> current_lanes(const History& history, const HistoryOptions& op
 }
 
 }  // namespace
-
-LaneControls controls_of(const Lane& lane) {
-  LaneControls result;
-  result.above.resize(lane.runs.size());
-  std::vector<const HistorySeries*> controls;
-  for (const HistorySeries& series : lane.series)
-    if (series.key.phase == kControlPhase && series.key.metric == "time" && !series.points.empty())
-      controls.push_back(&series);
-  result.controls = controls.size();
-  if (controls.empty()) return result;
-  // A metric that is always 0 comes back as minus what is common to the run.
-  const double none = std::numeric_limits<double>::quiet_NaN();
-  std::vector<std::vector<double>> all(lane.runs.size(), std::vector<double>(controls.size() + 1, none));
-  std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < controls.size(); ++i) {
-    places.push_back(i);
-    for (const Point& p : controls[i]->points)
-      if (p.value) all[p.run][i] = std::log(*p.value);
-  }
-  Processes runs;
-  std::vector<std::size_t> numbers;
-  for (std::size_t run = 0; run < all.size(); ++run) {
-    if (std::none_of(all[run].begin(), all[run].end(), [](double v) { return std::isfinite(v); })) continue;
-    all[run].back() = 0;
-    numbers.push_back(run);
-    runs.a.push_back(std::move(all[run]));
-  }
-  remove_common_mode(runs, places);
-  for (std::size_t i = 0; i < numbers.size(); ++i) result.above[numbers[i]] = -runs.a[i].back();
-  return result;
-}
 
 HistoryJudgement judge_history(const History& history, const std::vector<Acknowledgement>& acknowledged,
                                const HistoryOptions& options) {

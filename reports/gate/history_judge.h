@@ -13,6 +13,7 @@
 #include "reports/gate/acknowledged.h"
 #include "reports/gate/fresh_runs.h"
 #include "reports/gate/history.h"
+#include "reports/gate/history_controls.h"
 #include "reports/gate/outcome.h"
 
 namespace aneval::gate {
@@ -34,13 +35,6 @@ struct SeriesJudgement {
   std::size_t lane = 0, series = 0;
   std::size_t baseline = 0, fresh = 0;  // runs
 };
-
-/// How far a lane's controls are above their medians, ln, per run; nothing for a run without controls.
-struct LaneControls {
-  std::size_t controls = 0;
-  std::vector<std::optional<double>> above;
-};
-LaneControls controls_of(const Lane& lane);
 
 struct HistoryJudgement {
   std::vector<SeriesJudgement> series;  // of current lanes, lane by lane
