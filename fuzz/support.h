@@ -59,19 +59,27 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return size == 0 ? std::string_view() : std::string_view(reinterpret_cast<const char*>(data), size);
 }
 
-/// The input as a file, in memory where the system has such a folder; removed with this object. The name is fixed in a
-/// process, so that messages do not depend on what ran before.
+/// A place of this process, in memory where the system has such a folder. The name is fixed in a process, so that
+/// messages do not depend on what ran before.
+inline std::filesystem::path temporary_path(std::string_view suffix) {
+  std::error_code error;
+  const std::filesystem::path folder =
+      std::filesystem::is_directory("/dev/shm", error) ? "/dev/shm" : std::filesystem::temp_directory_path();
+  return folder / ("aneval-fuzz-" + std::to_string(::getpid()) + std::string(suffix));
+}
+
+inline void write_input(const std::filesystem::path& file, std::string_view content) {
+  std::ofstream out(file, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  out.close();
+  require(!out.fail(), "the input can be written to a temporary file");
+}
+
+/// The input as a file, removed with this object.
 class InputFile {
  public:
-  InputFile(std::string_view content, std::string_view suffix) {
-    std::error_code error;
-    const std::filesystem::path folder =
-        std::filesystem::is_directory("/dev/shm", error) ? "/dev/shm" : std::filesystem::temp_directory_path();
-    path_ = folder / ("aneval-fuzz-" + std::to_string(::getpid()) + std::string(suffix));
-    std::ofstream out(path_, std::ios::binary | std::ios::trunc);
-    out.write(content.data(), static_cast<std::streamsize>(content.size()));
-    out.close();
-    require(!out.fail(), "the input can be written to a temporary file");
+  InputFile(std::string_view content, std::string_view suffix) : path_(temporary_path(suffix)) {
+    write_input(path_, content);
   }
   ~InputFile() {
     std::error_code ignored;
