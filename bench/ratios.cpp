@@ -51,7 +51,8 @@ std::function<void()> rotating_memcpy(std::int64_t bytes, std::int64_t pairs) {
 
 std::vector<Benchmark> ratio_suite(const SuiteOptions& options) {
   std::vector<Benchmark> all;
-  for (const auto part : {staging_ratios, surface_ratios, emulator_ratios, reference_ratios, overhead_ratios}) {
+  for (const auto part :
+       {staging_ratios, surface_ratios, emulator_ratios, reference_ratios, judge_ratios, overhead_ratios}) {
     std::vector<Benchmark> benchmarks = part(options);
     std::move(benchmarks.begin(), benchmarks.end(), std::back_inserter(all));
   }

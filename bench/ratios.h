@@ -32,6 +32,7 @@ std::vector<Benchmark> staging_ratios(const SuiteOptions& options);
 std::vector<Benchmark> surface_ratios(const SuiteOptions& options);
 std::vector<Benchmark> emulator_ratios(const SuiteOptions& options);
 std::vector<Benchmark> reference_ratios(const SuiteOptions& options);
+std::vector<Benchmark> judge_ratios(const SuiteOptions& options);
 std::vector<Benchmark> overhead_ratios(const SuiteOptions& options);
 
 /// Copies `bytes` between one pair of buffers after the other, as many pairs as given: more than one so that no cache

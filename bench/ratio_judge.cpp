@@ -1,0 +1,75 @@
+// The judge against nothing but the reference that it asks: what staging, checks, two evaluations, both sets of error
+// shadows, statistics and verdicts of one case cost beyond it.
+#include <memory>
+
+#include "ane/staging.h"
+#include "bench/ratios.h"
+#include "validate/emulated_device.h"
+
+namespace aneval::bench {
+namespace {
+
+/// A case at the model's shape, judged on one thread by the profile that the device has.
+class Judged {
+ public:
+  Judged(const std::string& profile, const std::string& kernel, const ModelShape& shape)
+      : device_(validate::make_device(profile)), checker_(validate::options_for(*device_)) {
+    case_.kernel = kernel;
+    case_.shape = shape;
+    const validate::CheckOptions options = validate::options_for(*device_);
+    const ane::PackedLayout layout = options.registry.find(kernel).layout(validate::kernel_config(case_));
+    data_ = validate::make_case_data(case_, layout);
+    reference_ = options.references.find(kernel).in_double;
+    for (const ane::Slot& slot : layout.operands()) {
+      if (slot.kind == ane::SlotKind::weight)
+        take(slot, ane::staged_numbers(slot, data_.weights));
+      else
+        take(slot, data_.activations.at(slot.name).data);
+    }
+    judge();  // compiles
+  }
+
+  void judge() {
+    const validate::CaseResult result = checker_.run(case_, data_);
+    if (result.status != Status::ok && result.status != Status::degraded)
+      throw Error(ExitCode::check_failed, validate::case_text(case_), result.reason, "see aneval validate");
+  }
+  void reference() const { (void)reference_(case_.shape, {}, inputs_); }
+
+ private:
+  void take(const ane::Slot& slot, std::span<const float> values) {
+    inputs_[slot.name] =
+        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size())
+            .cast<double>();
+  }
+
+  std::unique_ptr<ane::Device> device_;
+  validate::KernelChecker checker_;
+  validate::Case case_;
+  validate::CaseData data_;
+  reference::KernelFunction<double> reference_;
+  reference::Matrices<double> inputs_;
+};
+
+Subject against_reference(const std::string& profile, const std::string& kernel, const ModelShape& shape) {
+  const auto judged = std::make_shared<Judged>(profile, kernel, shape);
+  Subject subject;
+  subject.run = [judged] { judged->judge(); };
+  subject.yardstick = [judged] { judged->reference(); };
+  return subject;
+}
+
+}  // namespace
+
+std::vector<Benchmark> judge_ratios(const SuiteOptions&) {
+  const ModelShape shape = load_model_shape("Qwen3-0.6B");
+  std::vector<Benchmark> benchmarks;
+  for (const char* kernel : {"woFwd", "sdpaFwd"})
+    for (const char* profile : {"h13", "h16"})
+      benchmarks.push_back(ratio_benchmark("judge/" + std::string(kernel) + "/" + profile,
+                                           beside("the reference in double", Yardstick::Ratio::time),
+                                           [=] { return against_reference(profile, kernel, shape); }));
+  return benchmarks;
+}
+
+}  // namespace aneval::bench
