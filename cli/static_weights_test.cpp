@@ -299,8 +299,8 @@ TEST_F(StaticWeightsCommand, KernelsAndLayersAreValidatedAndTimed) {
   EXPECT_EQ(isolated.code, 0) << isolated.out << isolated.err;
   EXPECT_THAT(isolated.out, HasSubstr("weights=static"));
   const ProcessResult bench = run({"bench", "--model", path("tiny.json"), "--variant", "weights=static",
-                                   "--benchmark_filter=^(sdpaFwd|layer_backward|train_step)/", "--benchmark_min_time=0.001",
-                                   "--out", path("b.csv")});
+                                   "--benchmark_filter=^(sdpaFwd|layer_backward|train_step)/",
+                                   "--benchmark_min_time=0.001", "--out", path("b.csv")});
   EXPECT_EQ(bench.code, 0) << bench.out << bench.err;
   EXPECT_THAT(bench.out, AllOf(HasSubstr("sdpaFwd/compile"), Not(HasSubstr("stage_weights")), HasSubstr("train_step")));
 }

@@ -16,12 +16,11 @@ class Shards {
     fs::create_directory(folder_);
     const ModelShape m = fuzz::tiny_shape();
     const std::string layer = "model.layers.0.";
-    write_safetensors(folder_ / "a.safetensors",
-                      {{"model.embed_tokens.weight", Tensor({m.vocab, m.dim})},
-                       {layer + "self_attn.q_proj.weight", Tensor({m.q_dim(), m.dim})},
-                       {layer + "self_attn.k_proj.weight", Tensor({m.kv_dim(), m.dim})},
-                       {layer + "self_attn.v_proj.weight", Tensor({m.kv_dim(), m.dim})},
-                       {layer + "self_attn.o_proj.weight", Tensor({m.dim, m.q_dim()})}});
+    write_safetensors(folder_ / "a.safetensors", {{"model.embed_tokens.weight", Tensor({m.vocab, m.dim})},
+                                                  {layer + "self_attn.q_proj.weight", Tensor({m.q_dim(), m.dim})},
+                                                  {layer + "self_attn.k_proj.weight", Tensor({m.kv_dim(), m.dim})},
+                                                  {layer + "self_attn.v_proj.weight", Tensor({m.kv_dim(), m.dim})},
+                                                  {layer + "self_attn.o_proj.weight", Tensor({m.dim, m.q_dim()})}});
     write_safetensors(folder_ / "b.safetensors", {{"model.norm.weight", Tensor({m.dim})},
                                                   {layer + "input_layernorm.weight", Tensor({m.dim})},
                                                   {layer + "post_attention_layernorm.weight", Tensor({m.dim})},
@@ -35,9 +34,7 @@ class Shards {
   }
 
   const fs::path& folder() const { return folder_; }
-  void set_index(std::string_view text) const {
-    fuzz::write_input(folder_ / "model.safetensors.index.json", text);
-  }
+  void set_index(std::string_view text) const { fuzz::write_input(folder_ / "model.safetensors.index.json", text); }
 
  private:
   fs::path folder_;

@@ -14,8 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const emulator::Profile profile = emulator::read_profile_file(file.path());
     fuzz::require(std::isfinite(profile.slice_gain), "a profile's slice gain is a number");
     if (profile.measured_sigmoid != nullptr) return;
-    fuzz::must_accept("the name of a profile names it",
-                      [&] { fuzz::require(emulator::find_profile(profile.name).name == profile.name, "the same name"); });
+    fuzz::must_accept("the name of a profile names it", [&] {
+      fuzz::require(emulator::find_profile(profile.name).name == profile.name, "the same name");
+    });
   });
   return 0;
 }

@@ -1,7 +1,7 @@
 // Token files of `aneval train --data`: the vocabulary's size (two bytes), the width of an id (odd: 32 bits), the file.
 // Every id that is accepted is one of the vocabulary's, and none is lost.
-#include "fuzz/support.h"
 #include "train/tokens.h"
+#include "fuzz/support.h"
 
 using namespace aneval;
 

@@ -15,9 +15,9 @@ namespace aneval::validate {
 reference::Matrices<float> staged_inputs(const ane::CompiledKernel& kernel, ane::Surface& input);
 
 /// What a weight's operand must hold, worked out from its name and the natural tensor alone, not from the layout's own
-/// idea of it: `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets, on the surface
-/// or in the program. Weights of 8 bits must lie within half a step of the natural ones.
-/// Errors: what differs first, as a failed check with slot, channel and column.
+/// idea of it: `wq_t` is the transpose of `wq`. Finds swapped slots, transposed weights and wrong offsets, on the
+/// surface or in the program. Weights of 8 bits must lie within half a step of the natural ones. Errors: what differs
+/// first, as a failed check with slot, channel and column.
 void check_staged_weights(const ane::PackedLayout& layout, const CaseData& data,
                           const reference::Matrices<float>& inputs);
 
