@@ -4,7 +4,7 @@
 #include "ane/compiled_kernel.h"
 #include "bench/suites.h"
 #include "common/random.h"
-#include "validate/small_program.h"
+#include "validate/probe/small_program.h"
 
 namespace aneval::bench {
 namespace {

@@ -11,7 +11,7 @@
 #include "train/memory.h"
 #include "train/trainer.h"
 #include "validate/layer_check.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::bench {
 namespace {

@@ -19,8 +19,8 @@
 #include "common/record.h"
 #include "common/result_file.h"
 #include "common/thread_pool.h"
-#include "validate/engine_proof.h"
 #include "validate/kernel_check.h"
+#include "validate/probe/engine_proof.h"
 
 namespace aneval::cli {
 

@@ -11,8 +11,8 @@
 #include "common/error.h"
 #include "common/names.h"
 #include "common/vocabulary.h"
-#include "validate/defects.h"
-#include "validate/defects_host.h"
+#include "validate/self_test/defects.h"
+#include "validate/self_test/defects_host.h"
 #include "validate/suites.h"
 
 namespace aneval::cli {

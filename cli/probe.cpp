@@ -17,7 +17,7 @@
 #include "common/result_file.h"
 #include "common/statistics.h"
 #include "common/worker.h"
-#include "validate/probe_file.h"
+#include "validate/probe/probe_file.h"
 
 namespace aneval::cli {
 namespace {

@@ -5,8 +5,8 @@
 #include <variant>
 
 #include "cli/command.h"
-#include "validate/capabilities.h"
-#include "validate/probe.h"
+#include "validate/probe/capabilities.h"
+#include "validate/probe/probe.h"
 
 namespace aneval::cli {
 

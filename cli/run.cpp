@@ -10,7 +10,7 @@
 #include "common/safetensors.h"
 #include "reference/convert.h"
 #include "validate/layer_check.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::cli {
 namespace {

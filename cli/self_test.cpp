@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/result_file.h"
-#include "validate/self_test.h"
+#include "validate/self_test/self_test.h"
 
 namespace aneval::cli {
 

@@ -6,7 +6,7 @@
 #include "common/error.h"
 #include "common/files.h"
 #include "validate/kernel_check.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::cli {
 namespace {

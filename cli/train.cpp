@@ -8,8 +8,8 @@
 #include "common/error.h"
 #include "common/files.h"
 #include "train/grammar.h"
-#include "validate/load_weights.h"
-#include "validate/weights.h"
+#include "validate/weights/load_weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::cli {
 namespace {

@@ -9,9 +9,9 @@
 #include "common/error.h"
 #include "reference/llama2c.h"
 #include "train/tokens.h"
-#include "validate/load_weights.h"
 #include "validate/rows.h"
-#include "validate/weights.h"
+#include "validate/weights/load_weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::cli {
 namespace {

@@ -39,7 +39,8 @@ endif()
 
 # The libraries. aneval::options are what code that includes our headers has to be compiled with: see docs/package.md.
 set(libraries options eigen common model_shape memory mil kernels device layer emulator reference validate)
-set(rooms common ane ane/mil ane/kernels ane/emulator reference validate)
+set(rooms common ane ane/mil ane/kernels ane/emulator reference validate validate/shadow validate/self_test validate/weights
+          validate/probe)
 if(APPLE)
   list(APPEND libraries apple apple_platform)
   list(APPEND rooms ane/apple)

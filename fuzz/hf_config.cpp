@@ -1,5 +1,5 @@
 // config.json of Hugging Face models: a shape that is accepted is one that model files can hold as well.
-#include "validate/hf_config.h"
+#include "validate/weights/hf_config.h"
 
 #include "fuzz/support.h"
 

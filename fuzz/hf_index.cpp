@@ -2,7 +2,7 @@
 // (attention and embedding in the first, the rest in the second). A model that is accepted has all its tensors.
 #include "common/safetensors.h"
 #include "fuzz/model.h"
-#include "validate/load_weights.h"
+#include "validate/weights/load_weights.h"
 
 namespace {
 

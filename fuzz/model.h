@@ -3,7 +3,7 @@
 
 #include "fuzz/support.h"
 #include "reference/model.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::fuzz {
 

@@ -2,7 +2,7 @@
 // checkpoints with a model in their metadata. A model that is accepted has all its tensors, in its own shape.
 #include "fuzz/model.h"
 #include "train/checkpoint.h"
-#include "validate/load_weights.h"
+#include "validate/weights/load_weights.h"
 
 using namespace aneval;
 

@@ -9,8 +9,8 @@
 #include "common/hash.h"
 #include "common/names.h"
 #include "common/safetensors.h"
-#include "validate/weight_collector.h"
-#include "validate/weights.h"
+#include "validate/weights/weight_collector.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::train {
 namespace {

@@ -10,7 +10,7 @@
 #include "common/safetensors.h"
 #include "common/test_support.h"
 #include "train/test_support.h"
-#include "validate/load_weights.h"
+#include "validate/weights/load_weights.h"
 
 namespace aneval::train {
 namespace {

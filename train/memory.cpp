@@ -3,7 +3,7 @@
 #include "ane/kernels/kernel.h"
 #include "ane/layer_plan.h"
 #include "ane/weight_constants.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::train {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "common/names.h"
-#include "validate/hf_layout.h"
-#include "validate/weight_collector.h"
+#include "validate/weights/hf_layout.h"
+#include "validate/weights/weight_collector.h"
 
 namespace aneval::train {
 namespace {

@@ -11,8 +11,8 @@
 #include "train/comparison.h"
 #include "train/run.h"
 #include "train/test_support.h"
-#include "validate/hf_layout.h"
-#include "validate/load_weights.h"
+#include "validate/weights/hf_layout.h"
+#include "validate/weights/load_weights.h"
 
 namespace aneval::train {
 namespace {

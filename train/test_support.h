@@ -4,7 +4,7 @@
 #include "common/random.h"
 #include "train/trainer.h"
 #include "validate/emulated_device.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::train {
 

@@ -17,9 +17,9 @@
 #include "ane/layer_plan.h"
 #include "reference/llama2c.h"
 #include "validate/kernel_check.h"
-#include "validate/load_weights.h"
 #include "validate/real_data.h"
 #include "validate/suites.h"
+#include "validate/weights/load_weights.h"
 
 namespace aneval::validate {
 

@@ -7,7 +7,7 @@
 #include "common/names.h"
 #include "reference/blocks.h"
 #include "reference/convert.h"
-#include "validate/half_interval.h"
+#include "validate/shadow/half_interval.h"
 
 namespace aneval::validate {
 namespace {

@@ -7,12 +7,12 @@
 #include <cmath>
 #include <set>
 
-#include "validate/defective_device.h"
 #include "validate/emulated_device.h"
 #include "validate/kernel_check.h"
 #include "validate/layer_check.h"
+#include "validate/self_test/defective_device.h"
+#include "validate/self_test/visibility.h"
 #include "validate/suites.h"
-#include "validate/visibility.h"
 
 namespace aneval::validate {
 namespace {

@@ -15,7 +15,7 @@
 #include <span>
 #include <string>
 
-#include "validate/shadow.h"
+#include "validate/shadow/shadow.h"
 
 namespace aneval::validate {
 

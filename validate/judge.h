@@ -18,7 +18,7 @@
 #include "common/record.h"
 #include "validate/gates.h"
 #include "validate/metrics.h"
-#include "validate/shadow.h"
+#include "validate/shadow/shadow.h"
 
 namespace aneval::validate {
 

@@ -11,7 +11,7 @@
 #include "ane/staging.h"
 #include "common/error.h"
 #include "common/stopwatch.h"
-#include "validate/shadow.h"
+#include "validate/shadow/shadow.h"
 #include "validate/staged_inputs.h"
 
 namespace aneval::validate {

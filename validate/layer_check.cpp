@@ -5,7 +5,7 @@
 #include "common/hash.h"
 #include "common/random.h"
 #include "reference/convert.h"
-#include "validate/weights.h"
+#include "validate/weights/weights.h"
 
 namespace aneval::validate {
 namespace {

@@ -2,7 +2,7 @@
 // here, the same for all; computing is the arithmetic's:
 //
 //   fp16 values under a profile          emulator/device_arithmetic.h
-//   values with their error bounds       validate/shadow.h
+//   values with their error bounds       validate/shadow/shadow.h
 //
 // An arithmetic has an Element type and seven functions (see the concept), which write every element of their output:
 // what lay there before may be another tensor's. It throws what it has no rule for: an operation is never passed over.

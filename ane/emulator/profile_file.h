@@ -1,5 +1,5 @@
-// A profile out of a file that `aneval probe` wrote (validate/probe_file.h): a built-in profile as the base, and what
-// was measured of every rule.
+// A profile out of a file that `aneval probe` wrote (validate/probe/probe_file.h): a built-in profile as the base, and
+// what was measured of every rule.
 #pragma once
 
 #include <array>
