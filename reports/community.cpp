@@ -1,3 +1,4 @@
+// The JSON that the dashboard of the ANE community takes: its benchmarks of the engine and of training steps.
 #include <fmt/format.h>
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// One line per thing that was measured, its metrics side by side: for spreadsheets.
 #include <fmt/format.h>
 
 #include <map>

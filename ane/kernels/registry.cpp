@@ -1,3 +1,4 @@
+// The kernels there are: one line each.
 #include "ane/kernels/kernel.h"
 #include "ane/layer_plan.h"
 #include "common/error.h"

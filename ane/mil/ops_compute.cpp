@@ -1,3 +1,4 @@
+// Result types of the operations that compute: products, elementwise functions, reductions, convolution.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Result types of constants and of what changes a type: casts, and numbers of 8 bits.
 #include <fmt/format.h>
 
 #include "ane/mil/ops_infer.h"

@@ -1,3 +1,4 @@
+// Result types of the operations that only move elements: reshape, transpose, slices, concat and their kin.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// MIL text out of a program, in both dialects, as Core ML's compiler writes it.
 #include <fmt/format.h>
 
 #include <cmath>
