@@ -182,12 +182,13 @@ TEST_F(StaticWeightsCommand, SigtermStopsAllOfIt) {
     for (const std::string& argument : command("t", fixed(kShared + kPerStep, {"--resume"}), kMany))
       line += " '" + argument + "'";
     const std::string pause = "0." + std::to_string(1 + 13 * round);
-    const ProcessResult result = run_process({"sh", "-c",
-                                              line + " & p=$!; until grep -q run=device '" + path("t") +
-                                                  "'/results.csv* 2>/dev/null; do sleep 0.01; done; "
-                                                  "sleep " +
-                                                  pause + "; kill -TERM $p; wait $p"},
-                                             std::chrono::minutes(1));
+    // Not before it writes: until then it may be what any process is that just starts.
+    const std::string bytes = "$(cat '" + path("t") + "'/results.csv* 2>/dev/null | wc -c)";
+    const ProcessResult result =
+        run_process({"sh", "-c",
+                     "n=" + bytes + "; " + line + " & p=$!; while kill -0 $p && [ " + bytes +
+                         " = $n ]; do sleep 0.01; done; sleep " + pause + "; kill -TERM $p; wait $p"},
+                    std::chrono::minutes(2));
     ASSERT_EQ(result.end, ProcessResult::End::exited);
     if (result.code == 0) break;
     EXPECT_EQ(result.code, 143) << result.err;

@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the files are read as they lie in memory");
 
-constexpr std::int64_t kHeaderBytes = 7 * 4;
+constexpr std::int64_t kHeaderBytes = 28;  // seven int32
 constexpr std::string_view kExport = "export the model with llama2.c's version 0 format";
 
 struct Header {

@@ -3,4 +3,7 @@
 // count.
 
 extern "C" const char* __lsan_default_suppressions(void);
+extern "C" const char* __lsan_default_options(void);
 const char* __lsan_default_suppressions(void) { return "leak:libobjc.so"; }
+/// A list of what was suppressed is no part of what a command says.
+const char* __lsan_default_options(void) { return "print_suppressions=0"; }
