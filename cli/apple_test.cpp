@@ -141,7 +141,7 @@ TEST_F(AppleCli, ABenchmarkThatHangsLeavesItsResultsAndALastRow) {
   ::setenv("ANEVAL_STANDIN_FAULTS", "evaluateWithQoS:options:request:error:=hang@40", 1);
   const ProcessResult result =
       run({"bench", "--backend", "apple", "--model", path("tiny.json"), "--variant", "pad=32", "--kernel", "qBwd",
-           "--benchmark_min_time=0.001", "--time-limit", "0.5", "--out", path("bench.csv")});
+           "--benchmark_min_time=0.1", "--time-limit", "0.5", "--out", path("bench.csv")});
   EXPECT_EQ(result.code, 3) << result.err;
   EXPECT_THAT(result.err, HasSubstr("eval of qBwd has not returned for 0.5 s"));
   const auto rows = rows_of(path("bench.csv"));
