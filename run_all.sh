@@ -165,7 +165,7 @@ if [ $mode = quick ]; then
   note ratios skipped 0 "the harness beside memcpy and Eigen: --full measures it, or: aneval bench --benchmark_filter=ratio/"
 else
   # One after the other: a pair belongs together, and whole models take 4 GiB.
-  step ratios "$aneval" bench --benchmark_filter='^ratio/' --benchmark_repetitions=3 --run-id "$name" --proc 4 \
+  step ratios "$aneval" bench --full --benchmark_filter='^ratio/' --benchmark_repetitions=3 --run-id "$name" --proc 4 \
     --out "$run/bench-ratios.csv" || true
 fi
 
