@@ -279,6 +279,53 @@ class BuildPair(ScriptTest):
         self.assertEqual(self.built("0" * 40), ("two", "three"))
 
 
+class Coverage(ScriptTest):
+    REPORT = ("Filename a b c d e f g h i j k l\\ncommon/a.cpp 9 0 1% 2 0 1% 30 10 1% 8 4 1%\\n"
+              "ane/b.cpp 9 0 1% 2 0 1% 10 0 1% 0 0 -\\nTOTAL 9 0 1% 2 0 1% 40 10 1% 8 4 1%\\n")
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / ".ci").mkdir()
+        shutil.copy2(str(CI / "coverage"), str(self.folder / ".ci"))
+        (self.folder / "bin").mkdir()
+        for name, body in (("cmake", "mkdir -p build/coverage"), ("ctest", "echo ok >build/coverage/ctest.txt; exit ${CTEST_CODE:-0}"),
+                           ("llvm-profdata-19", "touch build/coverage/all.profdata"), ("llvm-cov-19", "printf %b '" + self.REPORT + "'")):
+            path = self.folder / "bin" / name
+            path.write_text("#!/usr/bin/env bash\n" + body + "\n")
+            path.chmod(0o755)
+        self.env["PATH"] = str(self.folder / "bin") + os.pathsep + self.env["PATH"]
+
+    def coverage(self, *arguments):
+        return self.run_in(self.folder, self.folder / ".ci" / "coverage", *arguments)
+
+    def test_rooms_are_summed_and_files_sorted_by_what_is_missed(self):
+        done = self.coverage()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for row in ("| common | 30 | 66.7 % | 8 | 50.0 % |", "| ane | 10 | 100.0 % | 0 | 100.0 % |", "| all | 40 | 75.0 % | 8 | 50.0 % |"):
+            self.assertIn(row, done.stdout.splitlines())
+        self.assertEqual(self.coverage("--files", "1").stdout.splitlines()[-1], "common/a.cpp: 10 of 30 lines")
+
+    def test_a_failed_test_fails_it_and_the_table_is_printed(self):
+        self.env["CTEST_CODE"] = "8"
+        done = self.coverage()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("| all | 40 |", done.stdout)
+
+    def test_wrong_arguments_and_no_run(self):
+        for arguments in (("--files", "x"), ("--lines", "none.cpp"), ("--what",), ("--report",)):
+            done = self.coverage(*arguments)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
+        self.assertIn("llvm-cov", self.coverage("--help").stdout)
+
+
+class FreshMachine(ScriptTest):
+    def test_wrong_arguments_are_one_line(self):
+        for arguments in (("--what",), ("a", "b")):
+            done = self.run_script("fresh-machine", *arguments)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
+        self.assertIn("debootstrap", self.run_script("fresh-machine", "--help").stdout)
+
+
 class Fuzz(ScriptTest):
     STATS = "echo '#9 DONE cov: 77 ft: 90 corp: 3/20b' >&2; echo 'stat::number_of_executed_units: 1234' >&2\n"
 
