@@ -4,9 +4,9 @@
 
 #include <memory>
 
-#include "ane/staging.h"
 #include "bench/ratios.h"
 #include "validate/emulated_device.h"
+#include "validate/staged_inputs.h"
 
 namespace aneval::bench {
 namespace {
@@ -19,16 +19,12 @@ class Judged {
     case_.kernel = kernel;
     case_.shape = shape;
     const validate::CheckOptions options = validate::options_for(*device_);
-    const ane::PackedLayout layout = options.registry.find(kernel).layout(validate::kernel_config(case_));
-    data_ = validate::make_case_data(case_, layout);
+    data_ = validate::make_case_data(case_, options.registry.find(kernel).layout(validate::kernel_config(case_)));
     reference_ = options.references.find(kernel).in_double;
-    for (const ane::Slot& slot : layout.operands()) {
-      if (slot.kind == ane::SlotKind::weight)
-        take(slot, ane::staged_numbers(slot, data_.weights));
-      else
-        take(slot, data_.activations.at(slot.name).data);
-    }
-    judge();  // compiles
+    judge();  // compiles, and leaves the tensors on the surface
+    const auto& ready = checker_.ready(case_, data_);
+    for (const auto& [name, matrix] : validate::staged_inputs(ready.kernel, *ready.request->input()))
+      inputs_[name] = matrix.cast<double>();
   }
 
   void judge() {
@@ -39,12 +35,6 @@ class Judged {
   void reference() const { (void)reference_(case_.shape, {}, inputs_); }
 
  private:
-  void take(const ane::Slot& slot, std::span<const float> values) {
-    inputs_[slot.name] =
-        Eigen::Map<const reference::Matrix<float>>(values.data(), slot.channels.size(), slot.width.size())
-            .cast<double>();
-  }
-
   std::unique_ptr<ane::Device> device_;
   validate::KernelChecker checker_;
   validate::Case case_;
