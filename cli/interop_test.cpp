@@ -82,7 +82,8 @@ TEST_F(Interop, AHuggingFaceFolderTrains) {
   // A vocabulary of which every entry occurs, so that the embedding is whole.
   std::vector<std::uint16_t> ids(4096);
   Random random(1);
-  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::uint16_t>(i < 256 ? i : random.below(256));
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<std::uint16_t>(i < 256 ? static_cast<std::int64_t>(i) : random.below(256));
   write_file(path("ids"), std::as_bytes(std::span(ids)));
   const std::vector<std::string> data = {"--data", path("ids"), "--token-bits", "16"};
   const auto with_data = [&](std::vector<std::string> more) {

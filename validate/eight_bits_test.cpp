@@ -216,7 +216,7 @@ TEST(EightBitLayers, AreCalibratedOnceForEveryStaging) {
 
 TEST(EightBitLayers, AreNearTheReference) {
   for (const auto& [variant, most] : {std::pair{"weights=int8", 0.02}, {"weights=w8a8", 0.04}})
-    for (const std::size_t shape : {0, 3, 5}) {
+    for (const std::size_t shape : {0U, 3U, 5U}) {
       const auto device = make_device("h16");
       const Case c = case_of("layer", variant, shape);
       const LayerResult result = check_layer(options_for(*device), c, random_layer_tensors(c));

@@ -51,7 +51,7 @@ TEST(StaticWeights, StagingReplacesThePrograms) {
   // 10 outputs and 10 inputs, all shared: nothing on them is a layer's own.
   EXPECT_EQ(device->counters().surfaces, 20);
   std::vector<std::string> hashes;
-  for (const std::uint64_t seed : {1, 2, 1}) {
+  for (const std::uint64_t seed : {1U, 2U, 1U}) {
     c.seed = seed;
     NamedTensors tensors = random_layer_tensors(c);
     NamedTensors weights;
@@ -97,7 +97,7 @@ TEST(StaticWeights, EveryCaseIsJudgedOnItsOwnWeights) {
   for (const ane::Weights weights : {ane::Weights::compiled, ane::Weights::dynamic}) {
     c.variant.weights = weights;
     std::vector<std::string> hashes;
-    for (const std::uint64_t seed : {1, 2, 2}) {
+    for (const std::uint64_t seed : {1U, 2U, 2U}) {
       c.seed = seed;
       const CaseResult result = checker.run(c);
       EXPECT_EQ(result.status, Status::ok) << result.reason;
@@ -112,7 +112,7 @@ TEST(StaticWeights, EveryCaseIsJudgedOnItsOwnWeights) {
 TEST(StaticWeights, AreJudgedAsDynamicOnes) {
   const auto device = make_device();
   KernelChecker checker(options_for(*device));
-  for (const std::size_t shape : {0, 5}) {  // pairs of neighbours, and of halves
+  for (const std::size_t shape : {0U, 5U}) {  // pairs of neighbours, and of halves
     for (const ane::Variant& variant : static_variants()) {
       for (const char* kernel : {"sdpaFwd", "woFwd", "qBwd", "ffnFused"}) {
         Case c;

@@ -57,7 +57,7 @@ TEST(RankSum, FourAgainstFourIsThePublishedTable) {
 
 TEST(RankSum, TheSmallestPIsOneOrderOutOfAll) {
   RankSum ranks;
-  for (const std::size_t r : {6, 8, 9, 10, 12, 15, 21})
+  for (const std::size_t r : {6U, 8U, 9U, 10U, 12U, 15U, 21U})
     EXPECT_NEAR(ranks.upper_tail(r, r, r * r) * choose(2 * r, r), 1, 1e-12) << r;
   // The floors that decide how many processes a metric needs (two-sided 4.1e-5 at nine).
   EXPECT_NEAR(ranks.upper_tail(8, 8, 64), 7.77e-5, 1e-7);
