@@ -179,25 +179,6 @@ void SiluBackward(const float* dg, const float* h1, const float* h3, float* dh1,
   for (; i < n; ++i) SiluVector(last, dg + i, h1 + i, h3 + i, dh1 + i, dh3 + i);
 }
 
-/// The angles from `known` on, each the sum of one of the first `known` and of the angle whose cosine and sine are
-/// given.
-void AddAngles(double cosine, double sine, std::int64_t known, std::int64_t seq, double* HWY_RESTRICT cosines,
-               double* HWY_RESTRICT sines) {
-  for (std::int64_t p = 0; p < HWY_MIN(known, seq - known); ++p) {
-    cosines[known + p] = cosines[p] * cosine - sines[p] * sine;
-    sines[known + p] = sines[p] * cosine + cosines[p] * sine;
-  }
-}
-
-void TurnBack(const float* HWY_RESTRICT cosines, const float* HWY_RESTRICT sines, std::int64_t seq,
-              float* HWY_RESTRICT first, float* HWY_RESTRICT second) {
-  for (std::int64_t p = 0; p < seq; ++p) {
-    const float a = first[p], b = second[p];
-    first[p] = a * cosines[p] + b * sines[p];
-    second[p] = b * cosines[p] - a * sines[p];
-  }
-}
-
 }  // namespace aneval::ane::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -213,8 +194,6 @@ HWY_EXPORT(AddScaled);
 HWY_EXPORT(Scale);
 HWY_EXPORT(SiluGate);
 HWY_EXPORT(SiluBackward);
-HWY_EXPORT(AddAngles);
-HWY_EXPORT(TurnBack);
 
 void expect_size(std::size_t size, std::int64_t expected, const char* what) {
   if (size != static_cast<std::size_t>(expected))
@@ -232,22 +211,6 @@ std::vector<float> to_floats(const std::vector<double>& values) {
   std::transform(values.begin(), values.end(), result.begin(), [](double value) { return static_cast<float>(value); });
   return result;
 }
-
-/// cos and sin of position · frequency. Only those of powers of two are computed: the others are sums of them, off by
-/// at most a unit of 2^-51 per binary digit of the position.
-struct Angles {
-  std::vector<float> cosine, sine;
-
-  Angles(double frequency, std::int64_t seq) {
-    std::vector<double> cosines(static_cast<std::size_t>(seq), 1.0), sines(cosines.size(), 0.0);
-    for (std::int64_t known = 1; known < seq; known *= 2) {
-      const double angle = static_cast<double>(known) * frequency;
-      HWY_DYNAMIC_DISPATCH(AddAngles)(std::cos(angle), std::sin(angle), known, seq, cosines.data(), sines.data());
-    }
-    cosine = to_floats(cosines);
-    sine = to_floats(sines);
-  }
-};
 
 }  // namespace
 
@@ -315,31 +278,6 @@ void silu_backward(std::span<const float> dg, std::span<const float> h1, std::sp
     (dg.data() + begin, h1.data() + begin, h3.data() + begin, dh1.data() + begin, dh3.data() + begin, end - begin);
   });
 }
-
-namespace {
-
-/// Every head of x, turned by its position: back, or forward with sines of the other sign.
-void turn_heads(const ModelShape& shape, std::span<float> x, bool back) {
-  const std::int64_t seq = shape.seq, pairs = shape.head_dim / 2, head = shape.head_dim * seq;
-  const auto size = static_cast<std::int64_t>(x.size());
-  if (size % head != 0) expect_size(x.size(), (size / head + 1) * head, "rope: x");
-  const bool interleaved = shape.rope_pairing == RopePairing::interleaved;
-  for (std::int64_t i = 0; i < pairs; ++i) {
-    Angles angles(std::pow(shape.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(shape.head_dim)), seq);
-    if (!back)
-      for (float& sine : angles.sine) sine = -sine;
-    for (std::int64_t base = 0; base < size; base += head) {
-      float* first = x.data() + base + (interleaved ? 2 * i : i) * seq;
-      float* second = first + (interleaved ? 1 : pairs) * seq;
-      HWY_DYNAMIC_DISPATCH(TurnBack)(angles.cosine.data(), angles.sine.data(), seq, first, second);
-    }
-  }
-}
-
-}  // namespace
-
-void rope(const ModelShape& shape, std::span<float> x) { turn_heads(shape, x, false); }
-void rope_inverse(const ModelShape& shape, std::span<float> x) { turn_heads(shape, x, true); }
 
 }  // namespace aneval::ane
 #endif

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 
 #include "cli/interrupt.h"
+#include "cli/train_show.h"
 #include "common/error.h"
 #include "common/vocabulary.h"
 
@@ -42,10 +42,6 @@ ane::CompileCounts affordable_compiles(const ane::Device& device, std::int64_t p
                     proof + counts.shared, counts.per_staged_layer),
         fmt::format("allow at least {}, or train fewer --layers", needed));
   return counts;
-}
-
-double milliseconds(std::int64_t nanoseconds, std::int64_t steps) {
-  return static_cast<double>(nanoseconds) / 1e6 / static_cast<double>(steps);
 }
 
 }  // namespace
@@ -169,7 +165,7 @@ bool TrainRuns::run(Named& run, train::LayerBackend& backend, train::DroppedProd
       for (const auto& [key, nanoseconds] : report.times.all()) times_.add(key.first, key.second, nanoseconds);
       ++timed_steps_;
     }
-    show_step(run, report);
+    show_step(run.name, report, device ? &others_.front().losses : nullptr);
     return interrupted() == 0 && !(device && compiles_spent());
   });
   progress("");
@@ -197,46 +193,6 @@ Record TrainRuns::step_compiles(std::int64_t step) {
 bool TrainRuns::compiles_spent() const {
   const auto limit = session_.device->compile_limit();
   return limit && session_.device->counters().compile_attempts + claimed_.per_staged_layer > *limit;
-}
-
-void TrainRuns::show_step(const Named& run, const train::StepReport& report) const {
-  const train::StepResult& result = report.result;
-  progress(fmt::format("{} step {}: loss {:.4f}", run.name, result.step, result.loss));
-  if (result.overflow && &run == &device_)
-    fmt::print("  step {:4}  a gradient was not finite: no weight was changed\n", result.step);
-  if (report.dump) {
-    progress("");
-    fmt::print("  step {:4}  dumped to {}\n", result.step, report.dump->string());
-  }
-  if (!report.look) return;
-  progress("");
-  const train::Look& look = *report.look;
-  const auto worst = std::ranges::min_element(
-      look.errors, [](const auto& a, const auto& b) { return !(a.cosine <= b.cosine) ? false : a.cosine < b.cosine; });
-  double vanished = 0;
-  for (const train::GradientError& error : look.errors) vanished = std::max(vanished, error.underflow_fraction);
-  fmt::print(
-      "  step {:4}  loss {:.4f} (fp32 {:.4f})  gradients: norm {:.3g}, smallest cosine {:.5f} ({}), at most {:.2g} % "
-      "vanished  largest activation {:.3g}",
-      result.step, result.loss, others_.front().losses.at(static_cast<std::size_t>(result.step)), result.gradient_norm,
-      worst->cosine, worst->name, 100 * vanished, look.largest_activation);
-  const auto most = std::ranges::max_element(look.dropped, {}, [](const auto& entry) { return entry.second; });
-  if (most != look.dropped.end()) fmt::print("  most products dropped {:.2g} % ({})", 100 * most->second, most->first);
-  fmt::print("\n");
-  std::fflush(stdout);
-}
-
-void TrainRuns::show_phases() const {
-  if (timed_steps_ == 0) return;
-  const std::int64_t whole = times_.all().at({"step", "train_step"});
-  fmt::print("a step takes {:.2f} ms, {:.0f} tokens/s:\n", milliseconds(whole, timed_steps_),
-             static_cast<double>(experiment_.model.shape.seq * experiment_.settings.accum) * 1e3 /
-                 milliseconds(whole, timed_steps_));
-  for (const auto& [key, nanoseconds] : times_.all())
-    if (key.second != "train_step")
-      fmt::print("  {:<9} {:<12} {:9.3f} ms {:5.1f} %\n", key.first, key.second,
-                 milliseconds(nanoseconds, timed_steps_),
-                 100.0 * static_cast<double>(nanoseconds) / static_cast<double>(whole));
 }
 
 bool TrainRuns::check_compiles() {
@@ -316,7 +272,7 @@ int TrainRuns::go() {
     fmt::print(stderr, "INTERRUPTED: --resume goes on from the last step\n");
     return 128 + interrupted();
   }
-  show_phases();
+  show_phases(times_, timed_steps_, shape.seq * experiment_.settings.accum);
   bool held = check_compiles();
   held = judge() && held;
   results_->close();

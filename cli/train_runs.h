@@ -52,8 +52,6 @@ class TrainRuns {
   Record step_compiles(std::int64_t step);
   /// Whether staging another step would go beyond the limit.
   bool compiles_spent() const;
-  void show_step(const Named& run, const train::StepReport& report) const;
-  void show_phases() const;
   bool check_compiles();
   bool judge();
 

@@ -1,58 +1,21 @@
 #include "tuning/sweep_file.h"
 
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "common/files.h"
 #include "common/json_check.h"
 #include "common/names.h"
+#include "tuning/sweep_reader.h"
 
 namespace aneval::tuning {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-/// They bound the time that a description takes: each value of a parameter is tried in each constraint that names it.
-constexpr std::size_t kMaxFile = 1 << 17, kMaxValues = 4096, kMaxConstraints = 256;
+constexpr std::size_t kMaxFile = 1 << 17, kMaxValues = 4096;  // they bound the time that a description takes
 constexpr std::int64_t kMaxProduct = std::int64_t{1} << 62;
 
-/// The file while it is read: every error names the key.
-struct Reader {
-  const std::string& where;
-  const std::filesystem::path& folder;
-
-  [[noreturn]] void fail(const std::string& key, const std::string& reason, const std::string& remedy) const {
-    throw input_error(where + ": " + key, reason, remedy);
-  }
-  void only(const Json& object, const std::string& key, const std::vector<std::string>& known) const {
-    if (!object.is_object()) fail(key, "is no object", "write {...}");
-    for (const auto& [name, value] : object.items())
-      if (std::ranges::find(known, name) == known.end())
-        unknown_name(where + ": key" + (key.empty() ? "" : " of " + key), name, known);
-  }
-  /// Numbers and texts alike: "seq": [64, "128"].
-  std::string value_text(const Json& value, const std::string& key) const {
-    if (value.is_string()) return value.get<std::string>();
-    if (value.is_number_integer()) return value.dump();
-    if (value.is_number()) return number_text(value.get<double>());
-    fail(key, "holds " + value.dump() + ", which is neither a text nor a number", "give texts or numbers");
-  }
-  double number(const Json& value, const std::string& key, double least) const {
-    if (!value.is_number() || !(value.get<double>() >= least))
-      fail(key, value.dump() + " is no number from " + number_text(least) + " on", "give such a number");
-    return value.get<double>();
-  }
-  std::int64_t count(const Json& value, const std::string& key, std::int64_t least) const {
-    if (!value.is_number_integer() || value.get<std::int64_t>() < least)
-      fail(key, value.dump() + " is no whole number from " + std::to_string(least) + " on", "give such a number");
-    return value.get<std::int64_t>();
-  }
-};
-
 /// {"from": 64, "to": 256, "step": 64} or {"from": 32, "to": 512, "factor": 2}.
-std::vector<std::string> range_values(const Reader& read, const Json& range, const std::string& key) {
+std::vector<std::string> range_values(const SweepReader& read, const Json& range, const std::string& key) {
   read.only(range, key, {"from", "to", "step", "factor"});
   if (!range.contains("from") || !range.contains("to") || range.contains("step") == range.contains("factor"))
     read.fail(key, "is no range", "give from, to, and either step or factor");
@@ -71,7 +34,7 @@ std::vector<std::string> range_values(const Reader& read, const Json& range, con
   }
 }
 
-std::vector<std::string> axis_values(const Reader& read, const Parameter& parameter, const Json& value) {
+std::vector<std::string> axis_values(const SweepReader& read, const Parameter& parameter, const Json& value) {
   const std::string key = "parameters." + parameter.name;
   if (value == "all") {
     if (parameter.values.empty())
@@ -93,7 +56,7 @@ std::vector<std::string> axis_values(const Reader& read, const Parameter& parame
 }
 
 /// Values as the parameter itself writes them, each checked by giving it to a point.
-Axis make_axis(const Reader& read, const std::string& name, const Json& value) {
+Axis make_axis(const SweepReader& read, const std::string& name, const Json& value) {
   Axis axis{&find_parameter(name), {}};
   for (std::string text : axis_values(read, *axis.parameter, value)) {
     // A model file is named from where the sweep's file lies.
@@ -115,73 +78,14 @@ Axis make_axis(const Reader& read, const std::string& name, const Json& value) {
   return axis;
 }
 
-Test make_test(const Reader& read, const std::string& name, const Json& value, const std::string& key) {
-  Test test;
-  test.parameter = &find_parameter(name);
-  const auto canonical = [&](const Json& each) {
-    Point point;
-    point.c.shape = model_presets().front();
-    test.parameter->set(point, read.value_text(each, key));
-    return test.parameter->get(point);
-  };
-  if (value.is_object()) {
-    read.only(value, key, {"min", "max", "multiple_of", "not"});
-    if (value.contains("not")) {
-      if (value.size() > 1) read.fail(key, "\"not\" stands alone", "leave the rest out");
-      test = make_test(read, name, value["not"], key);
-      test.negated = true;
-      return test;
-    }
-    if (value.contains("min")) test.min = read.number(value["min"], key + ".min", -1e300);
-    if (value.contains("max")) test.max = read.number(value["max"], key + ".max", -1e300);
-    if (value.contains("multiple_of")) test.multiple_of = read.count(value["multiple_of"], key + ".multiple_of", 1);
-    if (value.empty()) read.fail(key, "says nothing", "give min, max, multiple_of or not");
-    const std::string& of = test.parameter->name;
-    if (of != "seq" && of != "threads" && of != "qos" && of != "loss_scale")
-      read.fail(key, of + " is no number", "name its values: [\"...\"]");
-  } else if (value.is_array()) {
-    if (value.empty()) read.fail(key, "names no value", "name one at least");
-    for (const Json& each : value) test.values.push_back(canonical(each));
-  } else {
-    test.values = {canonical(value)};
-  }
-  return test;
-}
-
-std::vector<Test> make_tests(const Reader& read, const Json& object, const std::string& key) {
-  if (!object.is_object() || object.empty()) read.fail(key, "is no condition", "write {\"parameter\": value}");
-  std::vector<Test> tests;
-  for (const auto& [name, value] : object.items()) tests.push_back(make_test(read, name, value, key + "." + name));
-  return tests;
-}
-
-/// A test that no value of the sweep passes makes a constraint that means something else than was meant.
-void check_constraint(const Reader& read, const SweepFile& file, const Constraint& constraint, const std::string& key) {
-  for (const auto* tests : {&constraint.when, &constraint.then})
-    for (const Test& test : *tests) {
-      const auto axis = std::ranges::find(file.axes, test.parameter, &Axis::parameter);
-      if (axis == file.axes.end())
-        read.fail(key, test.parameter->name + " is no parameter of this sweep",
-                  "add it to parameters, or leave it out");
-      const bool possible = std::ranges::any_of(axis->values, [&](const std::string& value) {
-        Point point;
-        point.c.shape = model_presets().front();
-        axis->parameter->set(point, value);
-        return test.holds(point);
-      });
-      if (!possible)
-        read.fail(key, "no value of " + test.parameter->name + " can pass it", "correct the condition or the values");
-    }
-}
-
-void read_budget(const Reader& read, const Json& object, Budget& budget) {
+void read_budget(const SweepReader& read, const Json& object, Budget& budget) {
   read.only(object, "budget", {"points", "seconds", "compiles"});
   if (object.contains("points")) budget.points = read.count(object["points"], "budget.points", 1);
   if (object.contains("compiles")) budget.compiles = read.count(object["compiles"], "budget.compiles", 1);
   if (object.contains("seconds")) budget.seconds = read.number(object["seconds"], "budget.seconds", 1e-3);
 }
 
-void read_search(const Reader& read, const Json& object, SweepFile& file) {
+void read_search(const SweepReader& read, const Json& object, SweepFile& file) {
   read.only(object, "search", {"method", "seed"});
   if (object.contains("method")) {
     const std::vector<std::string> known = {"auto", "exhaustive", "random"};
@@ -193,7 +97,7 @@ void read_search(const Reader& read, const Json& object, SweepFile& file) {
   if (object.contains("seed")) file.seed = static_cast<std::uint64_t>(read.count(object["seed"], "search.seed", 0));
 }
 
-void read_measure(const Reader& read, const Json& object, SweepFile& file) {
+void read_measure(const SweepReader& read, const Json& object, SweepFile& file) {
   read.only(object, "measure", {"phases", "repetitions", "iterations", "time_limit"});
   if (object.contains("phases")) {
     const std::vector<std::string> known = {"stage_weights", "write_acts", "eval", "read", "copy"};
@@ -212,13 +116,13 @@ void read_measure(const Reader& read, const Json& object, SweepFile& file) {
   if (object.contains("time_limit")) file.time_limit = read.number(object["time_limit"], "measure.time_limit", 0.1);
 }
 
-void read_confirm(const Reader& read, const Json& object, SweepFile& file) {
+void read_confirm(const SweepReader& read, const Json& object, SweepFile& file) {
   read.only(object, "confirm", {"blocks", "error_ratio"});
   if (object.contains("blocks")) file.confirm_blocks = read.count(object["blocks"], "confirm.blocks", 0);
   if (object.contains("error_ratio")) file.error_ratio = read.number(object["error_ratio"], "confirm.error_ratio", 0);
 }
 
-void check_product(const Reader& read, const SweepFile& file) {
+void check_product(const SweepReader& read, const SweepFile& file) {
   std::int64_t product = 1;
   for (const Axis& axis : file.axes)
     if (__builtin_mul_overflow(product, static_cast<std::int64_t>(axis.values.size()), &product) ||
@@ -232,24 +136,6 @@ void sort_axes(std::vector<Axis>& axes) {
 }
 
 }  // namespace
-
-bool Test::holds(const Point& point) const {
-  const std::string value = parameter->get(point);
-  bool inside = true;
-  if (!values.empty()) {
-    inside = std::ranges::find(values, value) != values.end();
-  } else {
-    const double number = parse_double(value, parameter->name);
-    inside = (!min || number >= *min) && (!max || number <= *max) &&
-             (!multiple_of || std::fmod(number, static_cast<double>(*multiple_of)) == 0);
-  }
-  return inside != negated;
-}
-
-bool Constraint::allows(const Point& point) const {
-  const auto holds = [&](const Test& test) { return test.holds(point); };
-  return !std::ranges::all_of(when, holds) || std::ranges::all_of(then, holds);
-}
 
 std::int64_t SweepFile::product() const {
   std::int64_t product = 1;
@@ -278,7 +164,7 @@ void SweepFile::set_profile(const std::string& profile) {
 
 SweepFile parse_sweep(std::string_view text, const std::string& where, const std::filesystem::path& folder) {
   const auto json = parse_json<Json>(text, where, "correct the file");
-  const Reader read{where, folder};
+  const SweepReader read{where, folder};
   read.only(json, "", {"name", "note", "parameters", "constraints", "budget", "search", "measure", "confirm"});
   SweepFile file;
   if (json.contains("name")) file.name = read.value_text(json["name"], "name");
@@ -291,21 +177,7 @@ SweepFile parse_sweep(std::string_view text, const std::string& where, const std
       read.fail("parameters", std::string("has no ") + needed, "name one at least");
   sort_axes(file.axes);
   check_product(read, file);
-  if (json.contains("constraints")) {
-    if (!json["constraints"].is_array()) read.fail("constraints", "is no list", "write [{\"when\":…, \"then\":…}]");
-    if (json["constraints"].size() > kMaxConstraints)
-      read.fail("constraints", "has more than " + std::to_string(kMaxConstraints) + " entries", "join some of them");
-    for (std::size_t i = 0; i < json["constraints"].size(); ++i) {
-      const Json& each = json["constraints"][i];
-      const std::string key = "constraints[" + std::to_string(i) + "]";
-      read.only(each, key, {"when", "then"});
-      if (!each.contains("then")) read.fail(key, "has no \"then\"", "say what points must fulfil");
-      Constraint constraint{each.dump(), {}, make_tests(read, each["then"], key + ".then")};
-      if (each.contains("when")) constraint.when = make_tests(read, each["when"], key + ".when");
-      check_constraint(read, file, constraint, key);
-      file.constraints.push_back(std::move(constraint));
-    }
-  }
+  if (json.contains("constraints")) file.constraints = read_constraints(read, json["constraints"], file.axes);
   if (json.contains("budget")) read_budget(read, json["budget"], file.budget);
   if (json.contains("search")) read_search(read, json["search"], file);
   if (json.contains("measure")) read_measure(read, json["measure"], file);
