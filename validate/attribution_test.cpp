@@ -153,6 +153,36 @@ TEST(PlainArithmetic, GivesTheValuesOfTheShadows) {
   }
 }
 
+// The same for what no kernel has.
+TEST(PlainArithmetic, HasEveryFunctionOfTheShadows) {
+  const std::string no = "bool no = const()[name = string(\"no\"), val = bool(false)];\n";
+  const std::string axes = "tensor<int32, [1]> ax = const()[name = string(\"ax\"), val = tensor<int32, [1]>([1])];\n";
+  std::vector<std::pair<std::string, std::string>> calls;  // operation, shape of the result
+  for (const std::string op : {"sigmoid", "tanh", "exp", "sqrt", "rsqrt", "square", "silu", "relu"})
+    calls.emplace_back(op + "(x = a)", "[4, 8]");
+  for (const std::string op : {"add", "sub", "mul", "real_div", "maximum", "minimum", "pow"})
+    calls.emplace_back(op + "(x = a, y = b)", "[4, 8]");
+  for (const std::string op : {"reduce_sum", "reduce_mean", "reduce_max"})
+    calls.emplace_back(op + "(axes = ax, keep_dims = no, x = a)", "[4]");
+  for (const auto& [call, shape] : calls) {
+    const std::string text = "program(1.3)\n{ func main<ios18>(tensor<fp16, [4, 8]> a, tensor<fp16, [4, 8]> b) {\n" +
+                             (shape == "[4]" ? no + axes : "") + "tensor<fp16, " + shape + "> y = " + call +
+                             "[name = string(\"y\")];\n} -> (y); }\n";
+    const auto plan = std::make_shared<const emulator::Plan>(emulator::make_plan(mil::parse(text, "test.mil"), {}));
+    emulator::Evaluator<PlainArithmetic> plain(plan, PlainArithmetic(), nullptr);
+    const std::map<std::string, std::vector<double>, std::less<>> none;
+    emulator::Evaluator<ShadowArithmetic> shadows(plan, ShadowArithmetic(ErrorModel::exact(), none), nullptr);
+    Random random(7, call);
+    for (std::size_t input = 0; input < plan->inputs.size(); ++input)
+      for (std::size_t i = 0; i < plain.input(input).size(); ++i)
+        plain.input(input)[i] = shadows.input(input)[i].value = 0.1 + 3 * random.uniform();  // roots and powers of it
+    plain.run();
+    shadows.run();
+    for (std::size_t i = 0; i < plain.output(0).size(); ++i)
+      ASSERT_NEAR(plain.output(0)[i], shadows.output(0)[i].value, 1e-12) << call << ' ' << i;
+  }
+}
+
 TEST(Attribution, ExactDataIsExact) {
   const auto device = make_device();
   const auto blocks = attributions_of(*device, small_case("woFwd", "default", DataKind::exact));

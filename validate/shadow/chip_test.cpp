@@ -59,14 +59,16 @@ std::string softmax_text(std::int64_t rows, std::int64_t n) {
                                      " y = softmax(axis = last, x = a)[name = string(\"y\")];\n");
 }
 
-std::string sum_text(std::int64_t rows, std::int64_t n) {
+std::string row_text(const std::string& op, std::int64_t rows, std::int64_t n) {
   const std::string r = std::to_string(rows);
   return program_of("tensor<fp16, [" + r + ", " + std::to_string(n) + "]> a",
                     "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
                     "tensor<int32, [1]> ax = const()[name = string(\"ax\"), val = tensor<int32, [1]>([1])];\n"
                     "tensor<fp16, [" +
-                        r + "]> y = reduce_sum(axes = ax, keep_dims = no, x = a)[name = string(\"y\")];\n");
+                        r + "]> y = " + op + "(axes = ax, keep_dims = no, x = a)[name = string(\"y\")];\n");
 }
+
+std::string sum_text(std::int64_t rows, std::int64_t n) { return row_text("reduce_sum", rows, n); }
 
 /// sub before it: the slice reads what an operation stored.
 std::string slice_text(std::int64_t n) {
@@ -256,6 +258,75 @@ TEST_P(Chips, InfinitiesThatAreReadAgainAreFollowed) {
                                                  " y = " + op + "(x = p, y = c)[name = string(\"y\")];\n"),
                       {values(300), values(300), values(op == "mul" ? 0.3 : 40000)}, random);
     }
+}
+
+// A mean and a maximum are fp32 in every profile that has a rule for them.
+TEST(Ieee, MeansAndMaximaStayWithinTheirShadowsAndReachThem) {
+  for (const std::string op : {"reduce_mean", "reduce_max"}) {
+    SCOPED_TRACE(op);
+    double reached = 0;
+    for (std::int64_t trial = 0; trial < 60 && !HasFailure(); ++trial) {
+      Random random(static_cast<std::uint64_t>(trial) + 1, op);
+      const double scale = kScales[static_cast<std::size_t>(trial) % kScales.size()];
+      const std::int64_t n = 1 + random.below(100);
+      reached = std::max(reached,
+                         run_trial("ieee", row_text(op, 12, n), {draw(random, 12 * n, scale, trial)}, random).reached);
+    }
+    EXPECT_GT(reached, 0.5);
+  }
+}
+
+// With ieee an infinity is read again as one: what functions and operations make of it, or of what may be one.
+TEST(Ieee, InfinitiesThatAreReadAgainAreFollowed) {
+  const std::string type = "tensor<fp16, [64]>";
+  const std::string of_one = "tanh sigmoid exp relu square silu sqrt rsqrt cast";
+  for (const std::string op : {"tanh", "sigmoid", "exp", "relu", "square", "silu", "sqrt", "rsqrt", "add", "sub", "mul",
+                               "times", "real_div", "divides", "maximum", "minimum", "pow", "powers"}) {
+    SCOPED_TRACE(op);
+    const bool unary = of_one.find(op) != std::string::npos;
+    // silu of -infinity is NaN with ieee, which never passes.
+    const bool positive = op == "sqrt" || op == "rsqrt" || op == "silu" || op == "pow" || op == "powers";
+    std::int64_t infinite = 0, straddling = 0, finite = 0;
+    for (std::int64_t trial = 0; trial < 40 && !HasFailure(); ++trial) {
+      Random random(static_cast<std::uint64_t>(trial) + 1, op);
+      const auto values = [&](double scale, double least, bool certain) {
+        return draw_input(
+            64,
+            [&] {
+              const double value = scale * random.normal();
+              return positive ? std::abs(value) + least : value + std::copysign(least, value);
+            },
+            [&](double value) { return certain || trial % 2 == 0 ? 0.0 : std::abs(value) * 0x1p-10; });
+      };
+      std::string call = op + "(x = p, y = c)";  // p overflows in places
+      if (unary) call = op + "(x = p)";
+      if (op == "times") call = "mul(x = c, y = p)";
+      if (op == "divides") call = "real_div(x = c, y = p)";
+      if (op == "powers") call = "pow(x = p, y = d)";
+      const TrialResult result =
+          run_trial("ieee",
+                    program_of(type + " a, " + type + " b, " + type + " c, " + type + " d",
+                               type + " p = mul(x = a, y = b)[name = string(\"p\")];\n" + type + " y = " + call +
+                                   "[name = string(\"y\")];\n"),
+                    {values(300, 1, false), values(300, 1, false),
+                     values(op == "mul" || op == "times" || op == "pow" ? 0.3 : 40000, 0.1, op == "pow"),
+                     draw_input(
+                         64, [&] { return random.below(2) == 0 ? -0.5 : 0.5; }, [](double) { return 0.0; })},
+                    random);
+      infinite += result.infinite;
+      straddling += result.straddling;
+      finite += std::ssize(result.device) - result.infinite;
+    }
+    EXPECT_GT(finite, 0);
+    // What stays finite whatever its argument is.
+    if (op == "tanh" || op == "sigmoid" || op == "rsqrt" || op == "divides") {
+      EXPECT_EQ(infinite, 0);
+      EXPECT_EQ(straddling, 0);
+    } else {
+      EXPECT_GT(infinite, 0);
+      EXPECT_GT(straddling, 0);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Profiles, Chips, ::testing::ValuesIn(distinct_profiles()), [](const auto& instance) {

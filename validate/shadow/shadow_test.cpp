@@ -82,14 +82,22 @@ TEST(ShadowRules, ElementwiseOperationsEncloseEveryPerturbation) {
 }
 
 TEST(ShadowRules, FunctionsEncloseEveryPerturbation) {
-  for (const std::string op : {"sigmoid", "tanh", "exp", "sqrt", "square", "silu", "relu"}) {
+  for (const std::string op : {"sigmoid", "tanh", "exp", "sqrt", "rsqrt", "square", "silu", "relu"}) {
     Random random(2);
     auto x = random_shadows(random, 64, 2, 0.05);
-    if (op == "sqrt")
+    if (op.ends_with("sqrt"))
       for (Shadow& s : x) s.value = std::abs(s.value) + 0.1;
     SCOPED_TRACE(op);
     expect_enclosed("tensor<fp16, [64]> a", "tensor<fp16, [64]> y = " + op + "(x = a)[name = string(\"y\")];\n", {x});
   }
+}
+
+TEST(ShadowRules, PowersOfAnExactExponentEncloseEveryPerturbation) {
+  Random random(5);
+  auto x = random_shadows(random, 64, 2, 0.05), y = random_shadows(random, 64, 1.5, 0);
+  for (Shadow& s : x) s.value = std::abs(s.value) + 0.1;
+  expect_enclosed("tensor<fp16, [64]> a, tensor<fp16, [64]> b",
+                  "tensor<fp16, [64]> y = pow(x = a, y = b)[name = string(\"y\")];\n", {x, y});
 }
 
 const std::string kSoftmax =
@@ -108,11 +116,15 @@ TEST(ShadowRules, MatmulAndReduceEncloseEveryPerturbation) {
       "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
       "tensor<fp16, [3, 4]> y = matmul(transpose_x = no, transpose_y = no, x = a, y = b)[name = string(\"y\")];\n",
       {random_shadows(random, 15, 1, 0.05), random_shadows(random, 20, 1, 0.05)});
-  expect_enclosed("tensor<fp16, [4, 4]> a",
-                  "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
-                  "tensor<int32, [1]> ax = const()[name = string(\"ax\"), val = tensor<int32, [1]>([1])];\n"
-                  "tensor<fp16, [4]> y = reduce_sum(axes = ax, keep_dims = no, x = a)[name = string(\"y\")];\n",
-                  {random_shadows(random, 16, 1, 0.05)});
+  for (const std::string op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
+    SCOPED_TRACE(op);
+    expect_enclosed("tensor<fp16, [4, 4]> a",
+                    "bool no = const()[name = string(\"no\"), val = bool(false)];\n"
+                    "tensor<int32, [1]> ax = const()[name = string(\"ax\"), val = tensor<int32, [1]>([1])];\n"
+                    "tensor<fp16, [4]> y = " +
+                        op + "(axes = ax, keep_dims = no, x = a)[name = string(\"y\")];\n",
+                    {random_shadows(random, 16, 1, 0.05)});
+  }
 }
 
 std::vector<Shadow> ieee(const std::string& parameters, const std::string& body,
@@ -196,10 +208,16 @@ TEST(Constants, UnknownOriginsAreHalfAUnitOfTheProgramAndKnownOnesTheDevicesErro
   }
 }
 
-TEST(NoBound, ADivisorThatMayBeZeroIsAnErrorAndNoPass) {
-  EXPECT_THROW((void)ieee(kTwo, "tensor<fp16, [1]> y = real_div(x = a, y = b)[name = string(\"y\")];\n",
-                          {{{1, 0, false}}, {{0.1, 0.2, false}}}),
-               Error);
+// Beyond these arguments nothing bounds the result: an error, and no pass.
+TEST(NoBound, ADivisorARootOrAPowerThatMayLeaveItsDomain) {
+  const auto call = [](const std::string& text) {
+    return "tensor<fp16, [1]> y = " + text + "[name = string(\"y\")];\n";
+  };
+  EXPECT_THROW((void)ieee(kTwo, call("real_div(x = a, y = b)"), {{{1, 0, false}}, {{0.1, 0.2, false}}}), Error);
+  EXPECT_THROW((void)ieee(kTwo, call("sqrt(x = b)"), {{{1, 0, false}}, {{0.1, 0.2, false}}}), Error);
+  EXPECT_THROW((void)ieee(kTwo, call("rsqrt(x = b)"), {{{1, 0, false}}, {{0.1, 0.1, false}}}), Error);
+  EXPECT_THROW((void)ieee(kTwo, call("pow(x = b, y = a)"), {{{1, 0, false}}, {{0.1, 0.1, false}}}), Error);
+  EXPECT_THROW((void)ieee(kTwo, call("pow(x = a, y = b)"), {{{1, 0, false}}, {{0.5, 0.1, false}}}), Error);
 }
 
 }  // namespace
