@@ -69,6 +69,18 @@ TEST(RunProcess, NamesTheSignal) {
   const ProcessResult crash = run_child({"crash"});
   EXPECT_EQ(crash.end, ProcessResult::End::signalled);
   EXPECT_EQ(crash.describe(), "killed by signal 11 (SIGSEGV)");
+  for (const auto& [signal, name] : std::vector<std::pair<int, std::string>>{{SIGABRT, " (SIGABRT)"},
+                                                                             {SIGBUS, " (SIGBUS)"},
+                                                                             {SIGFPE, " (SIGFPE)"},
+                                                                             {SIGILL, " (SIGILL)"},
+                                                                             {SIGINT, " (SIGINT)"},
+                                                                             {SIGKILL, " (SIGKILL)"},
+                                                                             {SIGPIPE, " (SIGPIPE)"},
+                                                                             {SIGTERM, " (SIGTERM)"},
+                                                                             {SIGTRAP, " (SIGTRAP)"},
+                                                                             {SIGUSR1, ""}})
+    EXPECT_EQ(run_child({"signal", std::to_string(signal)}).describe(),
+              "killed by signal " + std::to_string(signal) + name);
 }
 
 TEST(RunProcess, KillsAtTheLimit) {
@@ -154,8 +166,12 @@ TEST(Worker, DeathIsReportedWithLastWordsAndReplaced) {
   EXPECT_EQ(crash.end, TaskResult::End::died);
   EXPECT_EQ(crash.reason, "killed by signal 11 (SIGSEGV): about to crash");
   EXPECT_EQ(worker.run("exit 5", 0).reason, "exit code 5");
+  // 200 bytes of them, and no half of a character.
+  std::string kept = "exit code 6: ";
+  for (int i = 0; i < 66; ++i) kept += "…";
+  EXPECT_EQ(worker.run("last-words 6 ", 0).reason, kept);
   EXPECT_EQ(worker.run("echo alive", 0).reply, "alive");
-  EXPECT_EQ(worker.processes_started(), 3);
+  EXPECT_EQ(worker.processes_started(), 4);
 }
 
 TEST(Worker, HangIsKilledAndReplaced) {

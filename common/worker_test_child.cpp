@@ -19,11 +19,13 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-[[noreturn]] void crash() {
-  ::signal(SIGSEGV, SIG_DFL);  // a sanitizer would turn it into an exit code
-  ::raise(SIGSEGV);
+[[noreturn]] void die_of(int signal) {
+  ::signal(signal, SIG_DFL);  // a sanitizer would turn it into an exit code
+  ::raise(signal);
   std::abort();
 }
+
+[[noreturn]] void crash() { die_of(SIGSEGV); }
 
 [[noreturn]] void hang() {
   for (;;) ::sleep(1000);
@@ -45,6 +47,11 @@ std::string do_task(std::string_view task) {
   if (name == "print") return std::printf("chatter\n"), std::fflush(stdout), rest;
   if (name == "crash") std::cerr << "first\nabout to\tcrash\n", crash();
   if (name == "exit") std::_Exit(std::stoi(rest));
+  if (name == "last-words") {
+    for (int i = 0; i < 100; ++i) std::cerr << "…";
+    std::cerr << std::endl;
+    std::_Exit(std::stoi(rest));
+  }
   if (name == "hang") hang();
   if (name == "multiline") return "a\nb";
   throw std::runtime_error("unknown task");
@@ -64,6 +71,7 @@ int run(const Arguments& arguments) {
   }
   if (name == "exit") return std::stoi(arguments.at(1));
   if (name == "crash") crash();
+  if (name == "signal") die_of(std::stoi(arguments.at(1)));
   if (name == "hang") std::cout << "before" << std::endl, hang();
   if (name == "descendant") return leave_a_descendant(arguments.at(1)), 0;
   if (name == "descendant-hang") leave_a_descendant(arguments.at(1)), hang();

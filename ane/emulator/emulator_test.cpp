@@ -55,6 +55,16 @@ TEST(Matmul, TransposeFlagsExchangeTheLastTwoAxes) {
               ElementsAre(1, 4, 1, 2, 5, 2, 3, 6, 3));
 }
 
+TEST(Matmul, VectorsAreARowInFrontAndAColumnBehind) {
+  const std::string flags = kFlags;
+  const StoredTensors inputs = {{"v", stored({2}, {1, 10})}, {"m", stored({2, 2}, {1, 2, 3, 4})}};
+  const std::string parameters = "tensor<fp16, [2]> v, tensor<fp16, [2, 2]> m";
+  EXPECT_THAT(run(parameters, flags + "tensor<fp16, [2]> y = matmul(x = v, y = m)[name = string(\"y\")];\n", inputs),
+              ElementsAre(31, 42));
+  EXPECT_THAT(run(parameters, flags + "tensor<fp16, [2]> y = matmul(x = m, y = v)[name = string(\"y\")];\n", inputs),
+              ElementsAre(21, 43));
+}
+
 TEST(Matmul, BatchesBroadcast) {
   // [2, 1, 1, 2]·[3, 2, 1]: six products of a row and a column.
   const StoredTensors inputs = {{"a", stored({2, 1, 1, 2}, {1, 2, 3, 4})},
@@ -205,6 +215,41 @@ TEST(Conv, AgreesWithANaiveLoopForPaddingStrideGroupsAndBias) {
         expected.push_back(sum);  // integers below 2048: nothing rounds
       }
   EXPECT_EQ(got, expected);
+}
+
+// x 1 to 10 in one row, three taps of 1, stride 3: four outputs need two columns of padding; of an odd column the far
+// side gets it, with same_lower the near one.
+TEST(Conv, PadsToTheSameSizeAndPutsTheOddColumnWhereItIsTold) {
+  const auto run_same = [](const std::string& pad_type, std::int64_t width) {
+    std::vector<float> x(static_cast<std::size_t>(width));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i + 1);
+    const std::string n = std::to_string(width);
+    return run("tensor<fp16, [1, 1, 1, " + n + "]> x, tensor<fp16, [1, 1, 1, 3]> w",
+               "string pt = const()[name = string(\"pt\"), val = string(\"" + pad_type +
+                   "\")];\n"
+                   "tensor<int32, [2]> st = const()[name = string(\"st\"), val = tensor<int32, [2]>([1, 3])];\n"
+                   "tensor<fp16, [1, 1, 1, " +
+                   std::to_string((width + 2) / 3) +
+                   "]> y = conv(pad_type = pt, strides = st, weight = w, x = x)[name = string(\"y\")];\n",
+               {{"x", stored({1, 1, 1, width}, x)}, {"w", stored({1, 1, 1, 3}, {1, 1, 1})}});
+  };
+  EXPECT_THAT(run_same("same", 10), ElementsAre(1 + 2, 3 + 4 + 5, 6 + 7 + 8, 9 + 10));
+  EXPECT_THAT(run_same("same_lower", 10), ElementsAre(1 + 2, 3 + 4 + 5, 6 + 7 + 8, 9 + 10));
+  EXPECT_THAT(run_same("same", 11), ElementsAre(1 + 2 + 3, 4 + 5 + 6, 7 + 8 + 9, 10 + 11));
+  EXPECT_THAT(run_same("same_lower", 11), ElementsAre(1 + 2, 3 + 4 + 5, 6 + 7 + 8, 9 + 10 + 11));
+  EXPECT_THAT(run_same("same", 9), ElementsAre(1 + 2 + 3, 4 + 5 + 6, 7 + 8 + 9));
+}
+
+TEST(Conv, OfOneDimensionIsRefused) {
+  try {
+    (void)run("tensor<fp16, [1, 1, 4]> x, tensor<fp16, [1, 1, 3]> w",
+              "tensor<fp16, [1, 1, 2]> y = conv(weight = w, x = x)[name = string(\"y\")];\n",
+              {{"x", stored({1, 1, 4}, {1, 2, 3, 4})}, {"w", stored({1, 1, 3}, {1, 1, 1})}});
+    FAIL() << "ran a conv it has no rule for";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("test.mil:4:"));
+    EXPECT_THAT(error.what(), HasSubstr("[N, C, H, W]"));
+  }
 }
 
 // The packed tensor [1, 4, 1, 21] holds x in columns 0 to 14 and the weight in the six behind: parts of rows, turned or

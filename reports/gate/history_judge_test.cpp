@@ -162,6 +162,44 @@ TEST_F(Histories, DeterministicChangesAreExactAndSaid) {
   EXPECT_EQ(exit_code(result, true), ExitCode::ok);
 }
 
+// An error of fp16 may grow by a tenth and half a spacing of what is stored: of values around 4 that is 0.002.
+TEST_F(Histories, ErrorsMayGrowByHalfASpacingOfTheValues) {
+  append(0, 12, [&](const RunContext& run, int number) {
+    const double error = number >= 10 ? 0.0060 : 0.0040;
+    return std::vector{
+        row(run, "woFwd", "validate", "max_abs", error), row(run, "woFwd", "validate", "reference_rms", 4.0),
+        row(run, "qBwd", "validate", "max_abs", error), row(run, "qBwd", "validate", "reference_rms", 0.25),
+        row(run, "kvBwd", "validate", "max_abs", error)};
+  });
+  const Outcome result = outcome();
+  std::map<std::string, Verdict> found;
+  for (const Finding& f : result.findings)
+    if (f.key.metric == "max_abs") found[f.key.kernel] = f.verdict;
+  EXPECT_EQ(found, (std::map<std::string, Verdict>{
+                       {"woFwd", Verdict::unchanged}, {"qBwd", Verdict::regressed}, {"kvBwd", Verdict::regressed}}));
+}
+
+TEST_F(Histories, FreshRunsThatWereAcceptedSaySo) {
+  append(0, 34, [&](const RunContext& run, int number) {
+    return std::vector{row(run, "woFwd", "eval", "time", 1e6 * (number >= 30 ? 1.1 : 1) * noise())};
+  });
+  const Outcome result = outcome({{"tiny seq 12 woFwd eval time", run_context(30).commit, "exact sums"}});
+  EXPECT_EQ(result.findings[0].verdict, Verdict::regressed);
+  EXPECT_THAT(result.findings[0].note, HasSubstr("acknowledged: exact sums"));
+}
+
+TEST_F(Histories, AnotherVersionOfABenchmarkIsANewSeries) {
+  append(0, 12, [&](const RunContext& run, int number) {
+    return std::vector{row(run, "woFwd", "eval", "benchmark", number >= 6 ? 2 : 1, "kernel/woFwd/eval"),
+                       row(run, "woFwd", "eval", "time", 1e6 * (number >= 6 ? 3 : 1) * noise())};
+  });
+  const Outcome result = outcome();
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_NE(result.findings[0].verdict, Verdict::regressed);
+  EXPECT_THAT(result.findings[0].note,
+              HasSubstr("a new series since version 2 of its benchmark at " + run_context(6).commit));
+}
+
 TEST_F(Histories, NewConditionsAreSaidAndOldOnesEnd) {
   const auto rows = [&](const std::string& os) {
     return [this, os](const RunContext& given, int) {
