@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <vector>
 
 #include "ane/cpu_ops.h"
+#include "ane/every_target.h"
 
 namespace aneval::ane {
 namespace {
@@ -52,12 +54,26 @@ void expect_gradient(const Sizes& sizes) {
 }
 
 TEST(WeightGradient, SizesAroundEveryBlock) {
-  for (const std::int64_t out : {1, 3, 4, 5, 9})
-    for (const std::int64_t in : {1, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 130})
-      for (const std::int64_t seq : {1, 2, 255, 256, 257, 600}) {
-        expect_gradient({out, in, seq});
-        if (HasFatalFailure()) return;
-      }
+  on_every_target([] {
+    for (const std::int64_t out : {1, 3, 4, 5, 9})
+      for (const std::int64_t in : {1, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 130})
+        for (const std::int64_t seq : {1, 2, 255, 256, 257, 600}) {
+          expect_gradient({out, in, seq});
+          if (testing::Test::HasFatalFailure()) return;
+        }
+  });
+}
+
+TEST(WeightGradient, BitsDependOnWhetherATargetFusesAndOnNothingElse) {
+  const Sizes sizes = {9, 130, 600};
+  const std::vector<float> dout = random_floats(sizes.out * sizes.seq, 1), act = random_floats(sizes.in * sizes.seq, 2);
+  std::set<std::vector<float>> results;
+  on_every_target([&] {
+    std::vector<float> dw(static_cast<std::size_t>(sizes.out * sizes.in), 0.0F);
+    accumulate_weight_gradient(dout, act, sizes.out, sizes.in, sizes.seq, dw);
+    results.insert(dw);
+  });
+  EXPECT_LE(results.size(), 2U);
 }
 
 TEST(WeightGradient, AccumulatesExactWholeNumbers) {
