@@ -209,6 +209,30 @@ TEST_F(Cli, RunOnTheReferenceAndOnTheEmulatorAgreeToRounding) {
   }
 }
 
+TEST_F(Cli, RunOfAKernelOnTheReferenceIsItsProductInFloats) {
+  const NamedTensors in = write_tensors("in.safetensors", {{"attn", {32, 12}}, {"wo_t", {32, 32}}});
+  ASSERT_EQ(run({"run", "--op", "woFwd", "--model", path("tiny.json"), "--backend", "reference", "--tensors",
+                 path("in.safetensors"), "--out", path("o.safetensors")})
+                .code,
+            0);
+  const StoredTensor o = read_safetensors(path("o.safetensors")).at("o");
+  ASSERT_EQ(o.shape, (std::vector<std::int64_t>{32, 12}));
+  std::vector<float> got(32 * 12);
+  std::memcpy(got.data(), o.bytes.data(), o.bytes.size());
+  const auto &wo_t = in.at("wo_t").data, &attn = in.at("attn").data;
+  for (std::size_t d = 0; d < 32; ++d)
+    for (std::size_t s = 0; s < 12; ++s) {
+      double sum = 0, magnitude = 0;
+      for (std::size_t q = 0; q < 32; ++q) {
+        const double product = static_cast<double>(wo_t[q * 32 + d]) * static_cast<double>(attn[q * 12 + s]);
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      // 32 products and sums in fp32 (Higham 2002, 3.1).
+      ASSERT_NEAR(static_cast<double>(got[d * 12 + s]), sum, 1.01 * 33 * 0x1p-24 * magnitude) << d << ", " << s;
+    }
+}
+
 TEST_F(Cli, RunNamesMissingMisshapenAndUnknownTensors) {
   auto shapes = layer_shapes();
   shapes.erase("wk");

@@ -98,6 +98,10 @@ TEST(SweepFile, MistakesAreNamed) {
   EXPECT_THAT(error_of(with(R"("seq": {"from": 1, "to": 9223372036854775807, "factor": 1})")), HasSubstr("factor"));
   EXPECT_THAT(error_of(with(R"("seq": {"from": 1, "to": 100000, "step": 1})")), HasSubstr("more than 4096"));
   EXPECT_THAT(error_of(with(R"("seq": [0])")), HasSubstr("seq"));
+  for (const char* scale : {"0", "-1", "\"nan\"", "1e40"})
+    EXPECT_THAT(error_of(with(std::string("\"loss_scale\": ") + scale)), HasSubstr("is no positive number")) << scale;
+  for (const char* qos : {"-1", "64"})
+    EXPECT_THAT(error_of(with(std::string("\"qos\": ") + qos)), HasSubstr("is not from 0 to 63")) << qos;
   EXPECT_THAT(error_of(with(R"("profile": ["h31"])")), AllOf(HasSubstr("h31"), HasSubstr("h13")));
   EXPECT_THAT(error_of(with("", R"("budget": {"points": 0})")), HasSubstr("budget.points: 0"));
   EXPECT_THAT(error_of(with("", R"("budget": {"seconds": 0})")), HasSubstr("budget.seconds: 0"));

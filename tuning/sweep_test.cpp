@@ -259,6 +259,16 @@ TEST_F(SweepTest, ShardsAreAllPointsOnceAndMergeIntoTheSame) {
     EXPECT_EQ(point_text(contests[i].contest.best), point_text(whole.contests[i].contest.best));
 }
 
+TEST_F(SweepTest, ShardsWithoutPointsAndBudgetsBelowAllOfThemAreErrors) {
+  const std::string one = R"("kernel": ["woFwd"], "seq": [32])";
+  SweepOptions empty = options(sweep_of(one));
+  empty.shard = {2, 2};
+  EXPECT_THAT(error_of(empty), HasSubstr("--shard 2/2: has none of the 1 points"));
+  EXPECT_THAT(error_of(options(sweep_of(R"("kernel": ["woFwd"], "seq": [32, 64])",
+                                        R"("budget": {"points": 1}, "search": {"method": "exhaustive"})"))),
+              HasSubstr("budget.points: 1 points are not all 2"));
+}
+
 TEST_F(SweepTest, MergesTellDuplicatesAndConflicts) {
   std::vector<fs::path> folders;
   for (const char* name : {"a", "b"}) {
@@ -342,6 +352,11 @@ TEST_F(SweepTest, AProductTooLargeToEnumerateNeedsABudget) {
   const std::string parameters =
       R"("kernel": "all", "seq": {"from": 32, "to": 512, "step": 32}, "threads": [1,2,3,4,5,6,7,8])" + more;
   EXPECT_THAT(error_of(options(sweep_of(parameters))), HasSubstr("budget"));
+  EXPECT_THAT(error_of(options(sweep_of(parameters, R"("search": {"method": "exhaustive"})"))),
+              HasSubstr("search.method: exhaustive, but the product has"));
+  SweepOptions shard = options(sweep_of(parameters, R"("budget": {"points": 40})"));
+  shard.shard = {1, 2};
+  EXPECT_THAT(error_of(shard), HasSubstr("is not enumerated"));
   const SweepOutcome outcome = run_sweep(options(sweep_of(parameters, R"("budget": {"points": 40})")));
   EXPECT_EQ(outcome.points.size(), 40u);
   EXPECT_EQ(std::set<std::string>(tried_.begin(), tried_.end()).size(), tried_.size());

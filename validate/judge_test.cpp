@@ -96,6 +96,52 @@ TEST(Conclusion, AWrongProgramComesBeforeAWrongDevice) {
   EXPECT_THAT(judgement(false, false).reason, HasSubstr("program"));
 }
 
+TEST(Conclusion, AReferenceThatIsOffByATenthOfTheSpreadIsNone) {
+  BlockJudgement j = judgement(true, true);
+  j.reference_error = 0.1;
+  conclude(j);
+  EXPECT_EQ(j.status, Status::ok);
+  for (const double error : {0.11, static_cast<double>(kNan)}) {
+    j.reference_error = error;
+    conclude(j);
+    EXPECT_EQ(j.status, Status::wrong_result);
+    EXPECT_EQ(j.gate, Gate::program);
+    EXPECT_THAT(j.reason, HasSubstr("the fp32 reference is off by"));
+  }
+}
+
+TEST(Conclusion, ErrorsThatAreSpreadTooWideFailAndDeviationsComeFirst) {
+  BlockJudgement j = judgement(true, true);
+  j.spread.rms = 1.4;
+  j.spread.rms_limit = 1.3;
+  conclude(j);
+  EXPECT_EQ(j.status, Status::failed);
+  EXPECT_EQ(j.gate, Gate::spread);
+  EXPECT_THAT(j.reason, HasSubstr("spread wider than expected: R 1.4, limit 1.3"));
+  j.spread.violations = 1;
+  j.all_zero = true;
+  conclude(j);
+  EXPECT_EQ(j.gate, Gate::deviation);
+  EXPECT_THAT(j.reason, HasSubstr("every output is zero: 1 elements deviate"));
+}
+
+TEST(Conclusion, ErrorsToBeExpectedOfATenthOfTheResultAreDegradedThoughThisDeviceWasSpared) {
+  BlockJudgement j = judgement(true, true);
+  j.spread.reference_rms = 2;
+  j.spread.predicted_error = 0.2;
+  j.spread.vanishing = 1;
+  conclude(j);
+  EXPECT_EQ(j.status, Status::ok);
+  j.spread.predicted_error = 0.3;
+  conclude(j);
+  EXPECT_EQ(j.status, Status::degraded);
+  EXPECT_THAT(j.reason, HasSubstr("15 % of the reference's rms, and 1 of 100 elements vanish"));
+  j.spread.predicted_error = 0;
+  j.spread.vanishing = 2;
+  conclude(j);
+  EXPECT_EQ(j.status, Status::degraded);
+}
+
 TEST(Conclusion, MoreThanOnePercentThatMayOverflowIsDegraded) {
   BlockJudgement j = judgement(true, true);
   j.straddling_elements = 1;

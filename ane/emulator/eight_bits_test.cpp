@@ -267,6 +267,38 @@ TEST(EightBits, ProfilesWithoutTheRuleAndTensorsOutsideRefuse) {
               HasSubstr("scale must be a constant"));
 }
 
+// Scale and zero may lie in a weight file, the scale in fp32 too.
+TEST(EightBits, ScalesAndZerosMayComeFromAWeightFile) {
+  const float scale = 2;
+  const std::uint8_t zero = 10;
+  ane::BlobWriter writer;
+  const std::uint64_t at_scale = writer.add(ane::BlobType::fp32, std::as_bytes(std::span(&scale, 1))),
+                      at_zero = writer.add(ane::BlobType::uint8, std::as_bytes(std::span(&zero, 1)));
+  const auto blob = [](const std::string& name, const std::string& type, std::uint64_t offset) {
+    return fmt::format(
+        "{1} {0} = const()[name = string(\"{0}\"), val = {1}(BLOBFILE(path = string(\"w.bin\"), offset = "
+        "uint64({2})))];\n",
+        name, type, offset);
+  };
+  const mil::Program source = program(
+      "tensor<fp32, [1, 3]> a", blob("s", "tensor<fp32, [1]>", at_scale) + blob("z", "tensor<uint8, [1]>", at_zero) +
+                                    scalar("first", "int32", "0") + scalar("t", "string", "\"uint8\"") +
+                                    "tensor<uint8, [1, 3]> q = quantize(input = a, axis = first, scale = s, zero_point "
+                                    "= z, output_dtype = t)[name = "
+                                    "string(\"q\")];\n"
+                                    "tensor<fp32, [1, 3]> y = dequantize(input = q, axis = first, scale = s, "
+                                    "zero_point = z)[name = string(\"y\")];\n");
+  const StoredTensors inputs{{"a", stored({1, 3}, {4, 1000, -100})}};
+  const Tensor y = run_program(source, {{"w.bin", writer.finish()}}, inputs, find_profile("h16"), nullptr).at("y");
+  EXPECT_THAT(y.data, ElementsAre(4, 490, -20));  // 0 and 255 of 8 bits
+  try {
+    (void)run_program(source, {}, inputs, find_profile("h16"), nullptr);
+    FAIL() << "ran without its weights";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("names the weight file 'w.bin', which does not exist"));
+  }
+}
+
 TEST(EightBits, VariantsAskTheProfile) {
   const ane::Variant w8a8{.weights = ane::Weights::w8a8}, int8{.weights = ane::Weights::int8};
   for (const Profile& profile : profiles()) {

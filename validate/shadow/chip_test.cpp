@@ -260,6 +260,36 @@ TEST_P(Chips, InfinitiesThatAreReadAgainAreFollowed) {
     }
 }
 
+// Certain numbers, ones that may be several steps apart, and ones beyond the range; scales that are exact and not.
+TEST_P(Chips, QuantizedNumbersStayWithinTheirShadowsAndReachThem) {
+  const bool has_rule = emulator::find_profile(GetParam()).eight_bits.has_value();
+  for (const std::string step : {"0x1p-2", "0x1.8p-3"}) {
+    SCOPED_TRACE(step);
+    const std::string body = "fp16 s = const()[name = string(\"s\"), val = fp16(" + step +
+                             ")];\nint8 z = const()[name = string(\"z\"), val = int8(-3)];\n"
+                             "string t = const()[name = string(\"t\"), val = string(\"int8\")];\n"
+                             "tensor<int8, [200]> q = quantize(input = a, output_dtype = t, scale = s, zero_point = z)"
+                             "[name = string(\"q\")];\n"
+                             "tensor<fp16, [200]> y = dequantize(input = q, scale = s, zero_point = z)"
+                             "[name = string(\"y\")];\n";
+    const std::string text = program_of("tensor<fp16, [200]> a", body);
+    double reached = 0;
+    for (std::int64_t trial = 0; trial < 60 && !HasFailure(); ++trial) {
+      Random random(static_cast<std::uint64_t>(trial) + 1, step);
+      const double scale = trial % 2 == 0 ? 4 : 40;  // the range ends at 32 and at 24
+      const TrialInput a = draw_input(
+          200, [&] { return scale * random.normal(); },
+          [&](double) { return trial % 3 == 0 ? 0.0 : random.uniform() * (trial % 3 == 1 ? 0.05 : 2); });
+      if (!has_rule) {
+        EXPECT_THROW((void)run_trial(GetParam(), text, {a}, random), Error);
+        return;
+      }
+      reached = std::max(reached, run_trial(GetParam(), text, {a}, random).reached);
+    }
+    EXPECT_GT(reached, 0.9);
+  }
+}
+
 // A mean and a maximum are fp32 in every profile that has a rule for them.
 TEST(Ieee, MeansAndMaximaStayWithinTheirShadowsAndReachThem) {
   for (const std::string op : {"reduce_mean", "reduce_max"}) {
