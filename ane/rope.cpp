@@ -1,5 +1,6 @@
-// Rotary position embedding of [heads · head_dim, S], forward and back (cpu_ops.h): loops over the tokens, compiled
-// once per SIMD target and chosen at run time (Highway). Angles are kept in double until they are applied.
+// Rotary position embedding of [heads · head_dim, S], forward and back (cpu_ops.h). Cosines and sines are summed in
+// double and rounded to fp32 once. The loops over tokens are compiled once per SIMD target and chosen at run time
+// (Highway); nothing in them is fused or reordered, so that the bits are those of every other target.
 #include <cmath>
 #include <cstdint>
 #include <span>

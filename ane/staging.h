@@ -1,5 +1,6 @@
 // Weights and activations onto a surface, outputs off it, and from surface to surface. All offsets come from the
 // PackedLayout; padding is never written (surfaces start as zeros). Conversion is fp32 -> fp16, to nearest even.
+// weight_staging.cpp has the weights, staging.cpp slots and blocks.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,7 @@ void for_each_run(const Region& region, const Visit& visit) {
   });
 }
 
-/// Errors: the surface has fewer bytes.
+/// Errors: the surface has fewer than `bytes`; `what` names it.
 inline void expect_surface(const Surface& surface, std::int64_t bytes, const char* what) {
   if (surface.bytes() < static_cast<std::size_t>(bytes))
     throw input_error(std::string(what) + " surface", "has " + std::to_string(surface.bytes()) + " bytes",

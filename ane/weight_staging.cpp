@@ -2,10 +2,12 @@
 // transposition and scale in one pass over each tensor.
 #include "ane/staging.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <deque>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "ane/surface_region.h"

@@ -168,7 +168,7 @@ TEST_F(Cli, AnInterruptedRunKeepsTheRowsItHas) {
                               path("part.csv") + "' > '" + path("log") + "' & pid=$!; while ! grep -q ok '" +
                               path("log") + "'; do sleep 0.05; done; kill -TERM $pid; wait $pid";
   const ProcessResult result = run_process({"/bin/sh", "-c", command}, std::chrono::minutes(2));
-  EXPECT_EQ(result.code, 143) << result.describe();
+  ASSERT_EQ(result.code, 143) << result.describe() << '\n' << read_text_file(path("log"));
   const auto records = rows_of(path("part.csv"));
   EXPECT_GT(records.size(), 0u);
   EXPECT_THAT(read_text_file(path("log")), HasSubstr("INTERRUPTED after"));
@@ -218,6 +218,7 @@ TEST_F(Cli, RunOfAKernelOnTheReferenceIsItsProductInFloats) {
   const StoredTensor o = read_safetensors(path("o.safetensors")).at("o");
   ASSERT_EQ(o.shape, (std::vector<std::int64_t>{32, 12}));
   std::vector<float> got(32 * 12);
+  ASSERT_EQ(o.bytes.size(), got.size() * sizeof(float));
   std::memcpy(got.data(), o.bytes.data(), o.bytes.size());
   const auto &wo_t = in.at("wo_t").data, &attn = in.at("attn").data;
   for (std::size_t d = 0; d < 32; ++d)

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "cli/interrupt.h"

@@ -51,10 +51,10 @@ set(include_folder ${CMAKE_INSTALL_INCLUDEDIR}/aneval)
 target_include_directories(aneval_options INTERFACE $<INSTALL_INTERFACE:${include_folder}>)
 install(TARGETS ${libraries} EXPORT aneval ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
-# Headers, without what tests share and what is compiled once per vector instruction set.
+# Headers, without what tests share, what two sources share, and what is compiled once per vector instruction set.
 foreach(room ${rooms})
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${room}/*.h)
-  list(FILTER headers EXCLUDE REGEX "(-inl|test_support|test_programs|_fixture|/faulty_[a-z]+|/every_target)\\.h$")
+  list(FILTER headers EXCLUDE REGEX "(-inl|test_support|test_programs|_fixture|/faulty_[a-z]+|/every_target|/surface_region)\\.h$")
   install(FILES ${headers} DESTINATION ${include_folder}/${room})
 endforeach()
 

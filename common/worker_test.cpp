@@ -169,7 +169,7 @@ TEST(Worker, DeathIsReportedWithLastWordsAndReplaced) {
   // 200 bytes of them, and no half of a character.
   std::string kept = "exit code 6: ";
   for (int i = 0; i < 66; ++i) kept += "…";
-  EXPECT_EQ(worker.run("last-words 6 ", 0).reason, kept);
+  EXPECT_EQ(worker.run("last-words 6", 0).reason, kept);
   EXPECT_EQ(worker.run("echo alive", 0).reply, "alive");
   EXPECT_EQ(worker.processes_started(), 4);
 }

@@ -30,6 +30,7 @@ NOT_RUN = {
     "git clone": "another machine",
     "git fetch": "the data branch of a repository",
     ".ci/fuzz": "minutes, with another compiler; the workflow nightly, and .ci/scripts_test.py",
+    ".ci/coverage": "another build and all tests; the workflow weekly",
     "build/fuzz/fuzz_": "a program that .ci/fuzz builds",
     ".ci/history": "on the data branch; .ci/scripts_test.py runs it",
     "parallel": "ssh to other machines",

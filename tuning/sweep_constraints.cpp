@@ -1,12 +1,16 @@
 // Which points a sweep leaves out: its constraints, read and applied.
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "common/names.h"
 #include "tuning/sweep_reader.h"
 
 namespace aneval::tuning {
 namespace {
+
+using Json = SweepReader::Json;
 
 /// Each value of a parameter is tried in each constraint that names it: this bounds the time of a description.
 constexpr std::size_t kMaxConstraints = 256;

@@ -11,6 +11,8 @@
 namespace aneval::tuning {
 namespace {
 
+using Json = SweepReader::Json;
+
 constexpr std::size_t kMaxFile = 1 << 17, kMaxValues = 4096;  // they bound the time that a description takes
 constexpr std::int64_t kMaxProduct = std::int64_t{1} << 62;
 

@@ -11,9 +11,10 @@
 
 namespace aneval::tuning {
 
-using Json = nlohmann::ordered_json;
-
+/// A file and where it lies, with what its values are asked for.
 struct SweepReader {
+  using Json = nlohmann::ordered_json;
+
   const std::string& where;
   const std::filesystem::path& folder;  // where model files with a relative path lie
 
@@ -26,7 +27,8 @@ struct SweepReader {
   std::int64_t count(const Json& value, const std::string& key, std::int64_t least) const;
 };
 
-/// The file's "constraints", for a sweep that has its axes.
-std::vector<Constraint> read_constraints(const SweepReader& read, const Json& list, const std::vector<Axis>& axes);
+/// The file's "constraints", for a sweep that has its axes (sweep_constraints.cpp).
+std::vector<Constraint> read_constraints(const SweepReader& read, const SweepReader::Json& list,
+                                         const std::vector<Axis>& axes);
 
 }  // namespace aneval::tuning

@@ -153,8 +153,8 @@ TEST(PlainArithmetic, GivesTheValuesOfTheShadows) {
   }
 }
 
-// The same for what no kernel has.
-TEST(PlainArithmetic, HasEveryFunctionOfTheShadows) {
+// The same for every function that shadows have a rule for, in kernels or not.
+TEST(PlainArithmetic, GivesTheValuesOfTheShadowsForEachFunction) {
   const std::string no = "bool no = const()[name = string(\"no\"), val = bool(false)];\n";
   const std::string axes = "tensor<int32, [1]> ax = const()[name = string(\"ax\"), val = tensor<int32, [1]>([1])];\n";
   std::vector<std::pair<std::string, std::string>> calls;  // operation, shape of the result

@@ -96,12 +96,13 @@ TEST(Conclusion, AWrongProgramComesBeforeAWrongDevice) {
   EXPECT_THAT(judgement(false, false).reason, HasSubstr("program"));
 }
 
-TEST(Conclusion, AReferenceThatIsOffByATenthOfTheSpreadIsNone) {
+TEST(Conclusion, AReferenceThatIsOffByMoreThanATenthOfTheSpreadIsNone) {
   BlockJudgement j = judgement(true, true);
   j.reference_error = 0.1;
   conclude(j);
   EXPECT_EQ(j.status, Status::ok);
   for (const double error : {0.11, static_cast<double>(kNan)}) {
+    j = judgement(true, true);
     j.reference_error = error;
     conclude(j);
     EXPECT_EQ(j.status, Status::wrong_result);
@@ -136,10 +137,11 @@ TEST(Conclusion, ErrorsToBeExpectedOfATenthOfTheResultAreDegradedThoughThisDevic
   conclude(j);
   EXPECT_EQ(j.status, Status::degraded);
   EXPECT_THAT(j.reason, HasSubstr("15 % of the reference's rms, and 1 of 100 elements vanish"));
-  j.spread.predicted_error = 0;
+  j = judgement(true, true);
   j.spread.vanishing = 2;
   conclude(j);
   EXPECT_EQ(j.status, Status::degraded);
+  EXPECT_THAT(j.reason, HasSubstr("2 of 100 elements vanish"));
 }
 
 TEST(Conclusion, MoreThanOnePercentThatMayOverflowIsDegraded) {

@@ -9,11 +9,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "ane/emulator/device_arithmetic.h"
 #include "ane/emulator/emulator.h"
 #include "ane/emulator/plan.h"
 #include "ane/mil/text.h"
+#include "ane/weight_blob.h"
 #include "common/error.h"
 
 namespace aneval::emulator {

@@ -217,8 +217,8 @@ TEST(Conv, AgreesWithANaiveLoopForPaddingStrideGroupsAndBias) {
   EXPECT_EQ(got, expected);
 }
 
-// x 1 to 10 in one row, three taps of 1, stride 3: four outputs need two columns of padding; of an odd column the far
-// side gets it, with same_lower the near one.
+// x 1, 2, … in one row, three taps of 1, stride 3: the four outputs of ten columns need two of padding, of eleven one,
+// the three of nine none. The odd one is behind, with same_lower in front.
 TEST(Conv, PadsToTheSameSizeAndPutsTheOddColumnWhereItIsTold) {
   const auto run_same = [](const std::string& pad_type, std::int64_t width) {
     std::vector<float> x(static_cast<std::size_t>(width));

@@ -12,9 +12,10 @@
 
 namespace aneval::gate {
 
+/// Judges the metrics of one lane; times wait for those of all lanes.
 class LaneJudge {
  public:
-  /// Judges `history.lanes[lane]`; all of it must outlive the judge. `used` gets true for entries that a change
+  /// Judges `history.lanes[lane]`; all arguments must outlive the judge. `used` gets true for entries that a change
   /// matched.
   LaneJudge(const History& history, std::size_t lane, const LaneControls& controls,
             const std::vector<Acknowledgement>& acknowledged, std::vector<bool>& used, const HistoryOptions& options);
@@ -26,7 +27,7 @@ class LaneJudge {
 
   /// Timings with runs that have no controls.
   std::size_t without_controls() const { return without_controls_; }
-  /// At most so many of the last runs, of any timing, were too near to the next to be fresh.
+  /// The most runs of one timing that were left out because they lie too near to the next.
   std::size_t too_near() const { return too_near_; }
 
  private:
@@ -52,7 +53,7 @@ class LaneJudge {
   const std::vector<Acknowledgement>& acknowledged_;
   std::vector<bool>& used_;
   const HistoryOptions& options_;
-  std::map<reports::SeriesKey, std::size_t> newest_;  // version of each metric
+  std::map<reports::SeriesKey, std::size_t> newest_;  // version of each metric: its place in lane_.series
   std::size_t without_controls_ = 0, too_near_ = 0;
 };
 

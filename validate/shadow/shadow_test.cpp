@@ -208,16 +208,27 @@ TEST(Constants, UnknownOriginsAreHalfAUnitOfTheProgramAndKnownOnesTheDevicesErro
   }
 }
 
-// Beyond these arguments nothing bounds the result: an error, and no pass.
+// Beyond these arguments nothing bounds the result: an error, and no pass. Each stands beside one that is bounded.
 TEST(NoBound, ADivisorARootOrAPowerThatMayLeaveItsDomain) {
-  const auto call = [](const std::string& text) {
-    return "tensor<fp16, [1]> y = " + text + "[name = string(\"y\")];\n";
+  const auto reason = [](const std::string& call, Shadow a, Shadow b) -> std::string {
+    try {
+      (void)ieee(kTwo, "tensor<fp16, [1]> y = " + call + "[name = string(\"y\")];\n", {{a}, {b}});
+    } catch (const Error& error) {
+      return error.reason();
+    }
+    return "bounded";
   };
-  EXPECT_THROW((void)ieee(kTwo, call("real_div(x = a, y = b)"), {{{1, 0, false}}, {{0.1, 0.2, false}}}), Error);
-  EXPECT_THROW((void)ieee(kTwo, call("sqrt(x = b)"), {{{1, 0, false}}, {{0.1, 0.2, false}}}), Error);
-  EXPECT_THROW((void)ieee(kTwo, call("rsqrt(x = b)"), {{{1, 0, false}}, {{0.1, 0.1, false}}}), Error);
-  EXPECT_THROW((void)ieee(kTwo, call("pow(x = b, y = a)"), {{{1, 0, false}}, {{0.1, 0.1, false}}}), Error);
-  EXPECT_THROW((void)ieee(kTwo, call("pow(x = a, y = b)"), {{{1, 0, false}}, {{0.5, 0.1, false}}}), Error);
+  const Shadow one{1}, half{0.5}, apart{.value = 0.25, .bound = 0.125}, zero{.value = 0.25, .bound = 0.25},
+      negative{.value = 0.25, .bound = 0.5};
+  EXPECT_EQ(reason("real_div(x = a, y = b)", one, apart), "bounded");
+  EXPECT_EQ(reason("real_div(x = a, y = b)", one, zero), "the divisor may be zero");
+  EXPECT_EQ(reason("sqrt(x = b)", one, zero), "bounded");
+  EXPECT_EQ(reason("sqrt(x = b)", one, negative), "the argument of sqrt may be negative");
+  EXPECT_EQ(reason("rsqrt(x = b)", one, apart), "bounded");
+  EXPECT_EQ(reason("rsqrt(x = b)", one, zero), "the argument of rsqrt may be zero or negative");
+  EXPECT_EQ(reason("pow(x = b, y = a)", half, apart), "bounded");
+  EXPECT_EQ(reason("pow(x = b, y = a)", half, zero), "the base of pow may be zero or negative");
+  EXPECT_EQ(reason("pow(x = a, y = b)", one, apart), "the exponent of pow is not exact");
 }
 
 }  // namespace
