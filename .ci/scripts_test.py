@@ -288,7 +288,8 @@ class Coverage(ScriptTest):
         (self.folder / ".ci").mkdir()
         shutil.copy2(str(CI / "coverage"), str(self.folder / ".ci"))
         (self.folder / "bin").mkdir()
-        for name, body in (("cmake", "mkdir -p build/coverage"), ("ctest", "echo ok >build/coverage/ctest.txt; exit ${CTEST_CODE:-0}"),
+        for name, body in (("cmake", "mkdir -p build/coverage"), ("ctest", 'echo "$LLVM_PROFILE_FILE" >>calls; echo ok >"${@: -1}"; case "$*" in\n'
+                                     "  *--rerun-failed*) exit ${AGAIN_CODE:-0} ;;\n  *) exit ${CTEST_CODE:-0} ;;\nesac"),
                            ("llvm-profdata-19", "touch build/coverage/all.profdata"), ("llvm-cov-19", "printf %b '" + self.REPORT + "'")):
             path = self.folder / "bin" / name
             path.write_text("#!/usr/bin/env bash\n" + body + "\n")
@@ -305,8 +306,14 @@ class Coverage(ScriptTest):
             self.assertIn(row, done.stdout.splitlines())
         self.assertEqual(self.coverage("--files", "1").stdout.splitlines()[-1], "common/a.cpp: 10 of 30 lines")
 
-    def test_a_failed_test_fails_it_and_the_table_is_printed(self):
+    def test_what_failed_runs_again_on_files_of_its_own(self):
         self.env["CTEST_CODE"] = "8"
+        self.assertEqual(self.coverage().returncode, 0)
+        first, again = self.text("calls").splitlines()
+        self.assertNotEqual(first, again)
+
+    def test_a_test_that_fails_twice_fails_it_and_the_table_is_printed(self):
+        self.env["CTEST_CODE"] = self.env["AGAIN_CODE"] = "8"
         done = self.coverage()
         self.assertEqual(done.returncode, 1)
         self.assertIn("| all | 40 |", done.stdout)
