@@ -37,7 +37,7 @@ Json channel(const std::string& field, const char* type, const std::string& titl
 }  // namespace
 
 Chart make_chart(std::string title, std::string description, const std::string& origin, const ChartRows& rows,
-                 Json drawing) {
+                 const Json& drawing) {
   Chart chart{.title = std::move(title), .description = std::move(description)};
   chart.data.title = chart.title;
   chart.data.columns = rows.columns;

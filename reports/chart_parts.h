@@ -25,7 +25,7 @@ struct ChartRows {
 /// `drawing` has mark and encoding, or layers; data, titles and the schema are added. `origin` as of a table; empty:
 /// what the column kSetting names.
 Chart make_chart(std::string title, std::string description, const std::string& origin, const ChartRows& rows,
-                 Json drawing);
+                 const Json& drawing);
 
 /// A channel: {"field": …, "type": …, "title": …}.
 Json nominal(const std::string& field, const std::string& title = {});

@@ -39,13 +39,13 @@ double positive(const std::string& text, const std::string& key, const char* exa
   return value;
 }
 
-Key dimension(std::string name, std::int64_t ModelShape::* field) {
+Key dimension(const std::string& name, std::int64_t ModelShape::* field) {
   const std::string what = "case key " + name;
   return {name, [field](const Case& c) { return is_preset(c.shape) ? "" : std::to_string(c.shape.*field); },
           [field, what](Case& c, const std::string& text) { c.shape.*field = parse_int(text, what); }};
 }
 
-Key shape_number(std::string name, double ModelShape::* field, double fallback) {
+Key shape_number(const std::string& name, double ModelShape::* field, double fallback) {
   const std::string what = "case key " + name;
   return {name,
           [field, fallback](const Case& c) {
@@ -99,7 +99,7 @@ const std::vector<Key>& keys() {
         {"kernel", [](const Case& c) { return c.kernel; }, [](Case& c, const std::string& text) { c.kernel = text; }});
     add_shape_keys(k);
     add_variant_keys(k);
-    const auto size = [](std::string name, std::int64_t Case::* field) {
+    const auto size = [](const std::string& name, std::int64_t Case::* field) {
       const std::string what = "case key " + name;
       return Key{name, [field](const Case& c) { return c.*field == 0 ? "" : std::to_string(c.*field); },
                  [field, what](Case& c, const std::string& text) { c.*field = parse_int(text, what); }};

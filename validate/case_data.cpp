@@ -19,9 +19,8 @@ std::vector<std::int64_t> natural_shape(const ane::Slot& slot) {
 /// [H·S, S] rows of softmax over the keys that a query may see, from N(0, 1) scores.
 void fill_probabilities(Random& random, Tensor& tensor) {
   const std::int64_t rows = tensor.rows(), seq = tensor.cols();
-  for (std::int64_t row = 0; row < rows; ++row) {
+  for (std::int64_t row = 0, query = 0; row < rows; ++row) {
     float* p = tensor.data.data() + row * seq;
-    const std::int64_t query = row % seq;
     double sum = 0;
     for (std::int64_t key = 0; key <= query; ++key) {
       p[key] = static_cast<float>(std::exp(random.normal()));
@@ -29,6 +28,7 @@ void fill_probabilities(Random& random, Tensor& tensor) {
     }
     for (std::int64_t key = 0; key < seq; ++key)
       p[key] = key <= query ? static_cast<float>(static_cast<double>(p[key]) / sum) : 0.0F;
+    if (++query == seq) query = 0;  // the next head
   }
 }
 
@@ -130,12 +130,13 @@ CaseData exact_data(const Case& c, const ane::PackedLayout& layout) {
     Tensor tensor(weight ? natural_shape(slot) : std::vector<std::int64_t>{slot.channels.size(), slot.width.size()});
     if (slot.name == "probs") {
       // Half on the selected key, half on the next one: a single key would leave ds = P∘(dp − rowsum(P∘dp)) zero.
-      for (std::int64_t row = 0; row < tensor.rows(); ++row) {
-        const std::int64_t query = row % tensor.cols(), key = selected_key(row / tensor.cols(), query);
-        float* p = tensor.data.data() + row * tensor.cols();
-        p[key] += 0.5F;
-        p[(key + 1) % (query + 1)] += 0.5F;
-      }
+      float* p = tensor.data.data();
+      for (std::int64_t head = 0; head < c.shape.heads; ++head)
+        for (std::int64_t query = 0; query < tensor.cols(); ++query, p += tensor.cols()) {
+          const std::int64_t key = selected_key(head, query);
+          p[key] += 0.5F;
+          p[(key + 1) % (query + 1)] += 0.5F;
+        }
     } else if (weight) {
       // −1, 0, 1 with one in 4 drawn: sums over a few thousand terms stay far below 2048, where fp16 skips no integer.
       fill_integers(random, tensor, 1, 4);

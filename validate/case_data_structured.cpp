@@ -203,23 +203,23 @@ void attend(const Case& c, CaseData& data) {
   const std::int64_t seq = probs.cols(), h = c.shape.head_dim;
   const double scale = scale_of_scores(c);
   std::vector<double> scores(static_cast<std::size_t>(seq));
-  for (std::int64_t row = 0; row < probs.rows(); ++row) {
-    const std::int64_t head = row / seq, query = row % seq;
-    std::fill(scores.begin(), scores.end(), 0.0);
-    for (std::int64_t lane = head * h; lane < (head + 1) * h; ++lane) {
-      const double factor = scale * static_cast<double>(q.data[static_cast<std::size_t>(lane * seq + query)]);
-      const float* keys = k.data.data() + lane * seq;
+  for (std::int64_t head = 0; head < c.shape.heads; ++head)
+    for (std::int64_t query = 0; query < seq; ++query) {
+      std::fill(scores.begin(), scores.end(), 0.0);
+      for (std::int64_t lane = head * h; lane < (head + 1) * h; ++lane) {
+        const double factor = scale * static_cast<double>(q.data[static_cast<std::size_t>(lane * seq + query)]);
+        const float* keys = k.data.data() + lane * seq;
+        for (std::int64_t key = 0; key <= query; ++key)
+          scores[static_cast<std::size_t>(key)] += factor * static_cast<double>(keys[key]);
+      }
+      const double largest = *std::max_element(scores.begin(), scores.begin() + query + 1);
+      double sum = 0;
       for (std::int64_t key = 0; key <= query; ++key)
-        scores[static_cast<std::size_t>(key)] += factor * static_cast<double>(keys[key]);
+        sum += scores[static_cast<std::size_t>(key)] = std::exp(scores[static_cast<std::size_t>(key)] - largest);
+      float* p = probs.data.data() + (head * seq + query) * seq;
+      for (std::int64_t key = 0; key < seq; ++key)
+        p[key] = key <= query ? static_cast<float>(scores[static_cast<std::size_t>(key)] / sum) : 0.0F;
     }
-    const double largest = *std::max_element(scores.begin(), scores.begin() + query + 1);
-    double sum = 0;
-    for (std::int64_t key = 0; key <= query; ++key)
-      sum += scores[static_cast<std::size_t>(key)] = std::exp(scores[static_cast<std::size_t>(key)] - largest);
-    float* p = probs.data.data() + row * seq;
-    for (std::int64_t key = 0; key < seq; ++key)
-      p[key] = key <= query ? static_cast<float>(scores[static_cast<std::size_t>(key)] / sum) : 0.0F;
-  }
 }
 
 }  // namespace

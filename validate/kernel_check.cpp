@@ -41,7 +41,7 @@ reference::Matrices<double> in_double(const reference::Matrices<float>& inputs) 
 
 /// Runs the program's shadows on what lies on the input surface.
 std::unique_ptr<ShadowEvaluator> run_shadows(const ane::CompiledKernel& kernel,
-                                             const std::shared_ptr<const emulator::Plan>& plan, ErrorModel model,
+                                             const std::shared_ptr<const emulator::Plan>& plan, const ErrorModel& model,
                                              ane::Surface& input, ThreadPool* pool) {
   auto evaluator =
       std::make_unique<ShadowEvaluator>(plan, ShadowArithmetic(model, kernel.program.exact_constants), pool);

@@ -266,10 +266,9 @@ class AbRun {
     std::set<reports::SeriesKey> in_a, in_b;
     for (const auto& [key, samples] : a_.counted) in_a.insert(whole(key));
     for (const auto& [key, samples] : b_.counted) in_b.insert(whole(key));
-    for (const auto& [build, others] : {std::pair{&a_, &in_b}, {&b_, &in_a}}) {
-      std::erase_if(build->counted, [&](const auto& entry) { return !others->contains(whole(entry.first)); });
-      build->counted.merge(build->judged);
-    }
+    std::erase_if(a_.counted, [&](const auto& entry) { return !in_b.contains(whole(entry.first)); });
+    std::erase_if(b_.counted, [&](const auto& entry) { return !in_a.contains(whole(entry.first)); });
+    for (Build* build : {&a_, &b_}) build->counted.merge(build->judged);
     std::ranges::move(judge_deterministic(a_.counted, b_.counted), std::back_inserter(outcome_.findings));
   }
 

@@ -271,7 +271,7 @@ std::optional<std::int64_t> seconds_of(const std::string& time_utc) {
                             day(static_cast<unsigned>(number(8, 2))));
   const int hours = number(11, 2), minutes = number(14, 2), seconds = number(17, 2);
   if (!date.ok() || hours > 23 || minutes > 59 || seconds > 60) return std::nullopt;
-  return sys_days(date).time_since_epoch().count() * 86400LL + hours * 3600 + minutes * 60 + seconds;
+  return sys_days(date).time_since_epoch().count() * 86400LL + hours * 3600LL + minutes * 60LL + seconds;
 }
 
 }  // namespace aneval::gate

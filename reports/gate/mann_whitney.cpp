@@ -8,7 +8,7 @@ namespace aneval::gate {
 namespace {
 
 /// The distribution needs n·m·(n·m + 1) / 2 additions; more values than this say nothing that fewer do not.
-constexpr std::size_t kMostPairs = 200 * 200;
+constexpr std::size_t kMostPairs = std::size_t{200} * 200;
 
 }  // namespace
 

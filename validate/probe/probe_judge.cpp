@@ -106,7 +106,7 @@ std::string reading_text(const RuleProbe& probe, std::size_t q, const Bits& got,
   std::string text = question.text + ":";
   for (const Candidate& candidate : candidates)
     text += fmt::format(" {} of {} differ from {},", count_differences(probe, q, got, candidate.bits[q]),
-                        is_function(question.op) ? 2 * 0x7C00 : got.size(), candidate.value->name);
+                        is_function(question.op) ? std::size_t{2} * 0x7C00 : got.size(), candidate.value->name);
   if (!is_function(question.op)) {
     text.pop_back();
     return text;

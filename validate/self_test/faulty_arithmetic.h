@@ -91,10 +91,14 @@ class FaultyArithmetic {
   }
   void binary(const Step& step, const In& x, const In& y, const Out& out, ThreadPool* pool) const {
     if (fault_->truncates) {
-      Step wide = step;
       // The result before it is stored; the centre of a shadow is that already.
-      if constexpr (std::is_same_v<Element, float>) wide.output.dtype = mil::DType::fp32;
-      base_.binary(wide, x, y, out, pool);
+      if constexpr (std::is_same_v<Element, float>) {
+        Step wide = step;
+        wide.output.dtype = mil::DType::fp32;
+        base_.binary(wide, x, y, out, pool);
+      } else {
+        base_.binary(step, x, y, out, pool);
+      }
       store(out);
     } else {
       base_.binary(step, x, y, out, pool);
